@@ -1,0 +1,33 @@
+import { always, defineEntity, since } from "../define-entity.ts";
+import { teamName } from "./team.ts";
+
+/** Source: airflow.models.variable. */
+export const variable = defineEntity({
+  id: "variable",
+  title: "Variables",
+  tables: "variable",
+  key: ["key"],
+  after: ["team"],
+  scope: { of: "environment" },
+  load: "merge",
+  leave: [{ where: "c.key is null", reason: "a variable without a key can not be asked for" }],
+  fields: {
+    key: always(),
+    val: {
+      rows: [
+        { in: "<3.2", column: true, read: "case when s.is_encrypted and s.val <> '' then 'e' else 'p' end || s.val" },
+        {
+          in: ">=3.2",
+          column: true,
+          read: "case when s.is_encrypted and s.val <> '' then 'e' else 'p' end || s.val",
+          write: "coalesce(c.val, 'p')",
+        },
+      ],
+      codec: "secret",
+    },
+    is_encrypted: [{ column: true, read: "coalesce(s.val, '') <> ''" }],
+    description: { rows: since("2.1"), lost: "releases before 2.1 have no place for a variable's description" },
+    team_name: teamName,
+  },
+  unset: [{ column: "id", reason: "nothing refers to it: the target numbers its variables itself" }],
+});

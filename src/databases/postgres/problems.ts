@@ -1,0 +1,66 @@
+import { defineProblem } from "../../domain/problem.ts";
+
+const NOTHING = "nothing was written by this statement; what was committed before stays.";
+
+/** Failures of a Postgres server that the user can act on. `where` names side and place, never a password. */
+export const databaseUnreachable = defineProblem<{ where: string; reason: string }>({
+  code: "DATABASE_UNREACHABLE",
+  what: ({ where, reason }) => `no connection to the database at ${where}: ${reason}.`,
+  safe: () => "nothing was written on either side.",
+  next: () => [
+    "check host, port and database name in crosswind.yaml, and that the server runs and accepts connections from here",
+    "crosswind doctor",
+  ],
+  retry: "after-fix",
+});
+
+export const databaseRefused = defineProblem<{ where: string; reason: string }>({
+  code: "DATABASE_REFUSED",
+  what: ({ where, reason }) => `the server at ${where} refused the login: ${reason}.`,
+  safe: () => "nothing was written on either side.",
+  next: () => [
+    "check user and password (a reference such as ${env:SOURCE_DATABASE_URL} or file:...)",
+    "crosswind doctor",
+  ],
+  retry: "after-fix",
+});
+
+export const databaseUrlInvalid = defineProblem<{ reason: string }>({
+  code: "DATABASE_URL_INVALID",
+  what: ({ reason }) => `a database URL can not be used: ${reason}.`,
+  safe: () => "nothing was read or written.",
+  next: () => ["write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE; SQLAlchemy's driver suffixes are accepted"],
+  retry: "after-fix",
+});
+
+export const connectionLost = defineProblem<{ where: string; reason: string }>({
+  code: "DATABASE_CONNECTION_LOST",
+  what: ({ where, reason }) => `the connection to ${where} was lost: ${reason}.`,
+  safe: () => `the open transaction was rolled back by the server; ${NOTHING}`,
+  next: () => ["when the server answers again, run the same command: it goes on where it stopped"],
+  retry: "automatic",
+});
+
+export const roleLacksRights = defineProblem<{ where: string; reason: string; grant: string }>({
+  code: "ROLE_LACKS_RIGHTS",
+  what: ({ where, reason }) => `the role may not do what is needed at ${where}: ${reason}.`,
+  safe: () => NOTHING,
+  next: ({ grant }) => [grant, "crosswind doctor names every missing right at once"],
+  retry: "after-fix",
+});
+
+export const diskFull = defineProblem<{ where: string; reason: string }>({
+  code: "DATABASE_DISK_FULL",
+  what: ({ where, reason }) => `the server at ${where} has no room left: ${reason}.`,
+  safe: () => `the open transaction was rolled back; ${NOTHING}`,
+  next: () => ["make room on the server's disk, then run the same command: it goes on where it stopped"],
+  retry: "after-fix",
+});
+
+export const lockTimeout = defineProblem<{ where: string; reason: string }>({
+  code: "DATABASE_LOCKED",
+  what: ({ where, reason }) => `somebody else holds a lock at ${where}: ${reason}.`,
+  safe: () => NOTHING,
+  next: () => ["stop the Airflow components or sessions that use the target's tables, then run the same command"],
+  retry: "automatic",
+});

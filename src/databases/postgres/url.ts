@@ -1,0 +1,32 @@
+import type { Secret } from "../../domain/secret.ts";
+import { databaseUrlInvalid } from "./problems.ts";
+
+/** What a connection needs. `password` stays inside the URL given to the driver. */
+export interface PostgresAddress {
+  readonly connectionString: string;
+  /** `user@host:port/database`: safe to print. */
+  readonly label: string;
+}
+
+const SCHEME = /^(postgres|postgresql)(\+[a-z0-9_]+)?:\/\//;
+
+/**
+ * Reads a database URL as Airflow writes it (SQLAlchemy form, with or without a driver suffix).
+ *
+ * Throws DATABASE_URL_INVALID, without quoting the URL, for anything that is not a Postgres URL with a database name.
+ */
+export function parsePostgresUrl(url: Secret): PostgresAddress {
+  const text = url.reveal().trim();
+  if (!SCHEME.test(text)) {
+    const scheme = /^[a-z0-9+]+(?=:)/i.exec(text)?.[0] ?? "no scheme";
+    throw databaseUrlInvalid({ reason: `only postgresql:// is supported here, not ${scheme}` });
+  }
+  const connectionString = text.replace(SCHEME, "postgresql://");
+  if (!URL.canParse(connectionString)) throw databaseUrlInvalid({ reason: "it does not parse as a URL" });
+  const parsed = new URL(connectionString);
+  const database = decodeURIComponent(parsed.pathname.slice(1));
+  if (database === "") throw databaseUrlInvalid({ reason: "it names no database" });
+  const host = parsed.searchParams.get("host") ?? (parsed.hostname === "" ? "localhost" : parsed.hostname);
+  const user = parsed.username === "" ? "" : `${decodeURIComponent(parsed.username)}@`;
+  return { connectionString, label: `${user}${host}:${parsed.port === "" ? "5432" : parsed.port}/${database}` };
+}

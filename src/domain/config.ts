@@ -1,0 +1,21 @@
+import type { Secret } from "./secret.ts";
+import type { Selection } from "./selection.ts";
+
+/** One environment of the configuration, its references resolved. */
+export interface EnvironmentConfig {
+  /** The metadata database's URL; a secret because it holds a password. */
+  readonly database: Secret;
+  /** One Fernet key or a comma-separated list, as Airflow takes it; undefined where none is given. */
+  readonly fernetKey?: Secret;
+}
+
+/** `crosswind.yaml` with flags, environment variables and defaults applied, and every reference resolved. */
+export interface Config {
+  readonly source: EnvironmentConfig;
+  readonly target: EnvironmentConfig;
+  readonly select: Selection;
+  /** Another Postgres for the state of runs; undefined: the embedded one in `.crosswind/`. */
+  readonly state?: Secret;
+  /** Chunks copied at once. Default 2. */
+  readonly lanes: number;
+}

@@ -1,0 +1,119 @@
+import type { Range, Release } from "./release.ts";
+
+/**
+ * A fragment of Postgres SQL from an entity file. `s` is the source row (and whatever `from` joins), `c` the canonical row,
+ * `$` in a conversion the expression that is converted. Never holds a value from outside.
+ */
+export type Sql = string;
+
+/** How a value gets to its new form: by SQL alone; by SQL, and by a codec where SQL raises; by a codec alone. */
+export type Lane = "sql" | "sql-or-codec" | "codec";
+
+/** How verification compares a field. `ignore` needs a reason, which is printed. */
+export type Comparison = "digest" | "decrypted" | "reference" | { readonly ignore: string };
+
+/** One stretch of a field's life: where it is kept in a range of releases, and how it is read and written there. */
+export interface FieldRow {
+  /** Default: every release. */
+  readonly in?: Range;
+  /** The column that keeps it; `true` for one of the field's own name. Absent: these releases have no place for it. */
+  readonly column?: string | true;
+  /** The canonical value from the source row. Default: the column; NULL where there is none. Reads lose nothing. */
+  readonly read?: Sql;
+  /** The column's value from the canonical row. Default: the canonical value as it is. */
+  readonly write?: Sql;
+  /** Name of the encoding. Between equal shapes a value is passed on as it is; between others a conversion is needed. */
+  readonly shape?: string;
+}
+
+/** How a value of one shape becomes one of another. */
+export interface Conversion {
+  readonly from: string;
+  readonly to: string;
+  readonly lane: Lane;
+  /** For the SQL lanes. */
+  readonly sql?: Sql;
+  /** For the codec lanes: the codec's id, and an expression that prepares its input. */
+  readonly codec?: string;
+  readonly before?: Sql;
+}
+
+/** A field in canonical meaning (that of the newest Airflow) with its whole life. */
+export interface Field {
+  readonly rows: readonly FieldRow[];
+  readonly convert?: readonly Conversion[];
+  /** A codec that every value goes through, whatever the releases: secrets, which change keys. */
+  readonly codec?: string;
+  /** The entity whose id this is. */
+  readonly references?: string;
+  /** Default `digest`; `reference` where `references` is set, `decrypted` where `codec` is. */
+  readonly compare?: Comparison;
+  /** Written from an expression that only the target can compute, while merging. */
+  readonly onTarget?: Sql;
+  /** Printed when the source keeps the field and the target has no place for it. */
+  readonly lost?: string;
+}
+
+/** A column that exists and is deliberately not written: it gets the target's default or NULL. */
+export interface UnsetColumn {
+  readonly column: string;
+  readonly in?: Range;
+  readonly reason: string;
+}
+
+/**
+ * Which rows a selection reaches: all (`environment`), those of selected DAGs (`dag`), those of selected, finished runs (`run`).
+ * The names are canonical fields. `time` makes a history of days apply to rows that belong to no run.
+ */
+export type Scope =
+  | { readonly of: "environment" }
+  | { readonly of: "dag"; readonly dag: string }
+  | {
+      readonly of: "run";
+      readonly dag: string;
+      readonly run: string;
+      readonly runIsOptional?: true;
+      readonly time?: string;
+    };
+
+/** A thing a release keeps somewhere else, or nowhere. */
+export interface TableRow {
+  readonly in?: Range;
+  readonly table: string;
+  /** FROM clause with the alias `s` for the table. Default: the table alone. */
+  readonly from?: Sql;
+  /** Fields that identify a row in this table, where neither the entity's key nor the table's primary key does. */
+  readonly key?: readonly string[];
+}
+
+/** Everything Crosswind knows about one kind of content, from Airflow 1.10 to the newest release. */
+export interface Entity {
+  readonly id: string;
+  /** Plural, for people: `Task instances`. */
+  readonly title: string;
+  readonly tables: readonly TableRow[];
+  /** Canonical fields that identify a row everywhere; a serial id only where nothing else does. */
+  readonly key: readonly string[];
+  /** Entities whose rows must be there before. */
+  readonly after: readonly string[];
+  readonly scope: Scope;
+  /** `bulk`: history, loaded in chunks. `merge`: few rows that meet rows of the target's own. */
+  readonly load: "bulk" | "merge";
+  /** The serial id: `kept` (plus a recorded offset) or `mapped` (the target numbers its rows; references follow by key). */
+  readonly serial?: { readonly field: string; readonly rule: "kept" | "mapped" };
+  readonly fields: Readonly<Record<string, Field>>;
+  readonly unset: readonly UnsetColumn[];
+  /** Rows of a target's own that Airflow itself creates and that the source's row replaces: a predicate over the target row `t`. */
+  readonly seeded?: Sql;
+  /** Statements for the target before the first row, by release of the target. */
+  readonly prepare?: readonly { readonly in?: Range; readonly sql: Sql }[];
+  /** What the plan says when the target has no table for it: `{ range, sentence }`. */
+  readonly lost?: string;
+  /** What names one of its rows to people: canonical fields. Default: the key. */
+  readonly label?: readonly string[];
+  /** Which of its rows are never taken, where the target is in `to`: a predicate over the canonical row, and why. */
+  readonly leave?: readonly { readonly where: Sql; readonly to?: Range; readonly reason: string }[];
+}
+
+/** Where a release keeps the entity, or undefined where it has no place for it. */
+export type TableOf = (entity: Entity, release: Release) => TableRow | undefined;

@@ -1,0 +1,159 @@
+import type { DurableRun, RunDefinition, WorkItem } from "../../ports/durable.ts";
+import { identifier } from "../translate/translate.ts";
+import type { ChunkSpec } from "./chunks.ts";
+import type { CopyJob } from "./copy-context.ts";
+import { CopyRun } from "./copy-run.ts";
+import { compareDefinitions, readTakenOff, restoreOne, type TakenOff, takeOffIndexes } from "./indexes.ts";
+import { finishRun } from "./ledger.ts";
+
+/** What an apply did, per entity, from the ledger. */
+export interface CopySummary {
+  readonly entities: readonly { readonly entity: string; readonly rows: number; readonly bytes: number }[];
+  readonly changed: readonly {
+    readonly entity: string;
+    readonly field: string;
+    readonly kind: string;
+    readonly count: number;
+    readonly examples: readonly string[];
+  }[];
+  readonly indexesRebuilt: number;
+}
+
+/** Rows that a load of the table will bring, as the plan counted them. */
+export type ExpectedRows = Readonly<Record<string, number>>;
+
+async function readSummary(job: CopyJob): Promise<CopySummary> {
+  const entities = await job.target.query<{ entity: string; rows: string; bytes: string }>(
+    "select entity, sum(rows) as rows, sum(bytes) as bytes from crosswind.chunk where run = $1 and chunk not like 'changed since %' group by entity",
+    [job.run],
+  );
+  const changed = await job.target.query<{
+    entity: string;
+    field: string;
+    kind: string;
+    count: string;
+    examples: readonly string[];
+  }>(
+    `select entity, field, kind, sum(count) as count, (array_agg(examples order by chunk))[1] as examples
+     from crosswind.changed_value where run = $1 group by entity, field, kind order by 1, 2, 3`,
+    [job.run],
+  );
+  const [rebuilt] = await job.target.query<{ n: string }>(
+    "select count(*) as n from crosswind.taken_off where run = $1",
+    [job.run],
+  );
+  return {
+    entities: entities.map((row) => ({ entity: row.entity, rows: Number(row.rows), bytes: Number(row.bytes) })),
+    changed: changed.map((row) => ({ ...row, count: Number(row.count) })),
+    indexesRebuilt: Number(rebuilt?.n ?? 0),
+  };
+}
+
+/** Opens the copy when the first of its steps or items needs it; all that come after share it. */
+function sharedRun(job: CopyJob): () => Promise<CopyRun> {
+  let opened: Promise<CopyRun> | undefined;
+  return () => {
+    opened ??= CopyRun.open(job);
+    return opened;
+  };
+}
+
+async function prepare(run: CopyRun): Promise<readonly ChunkSpec[]> {
+  run.job.onEvent({ kind: "phase", phase: "prepare" });
+  await run.checkTypes();
+  await using target = await run.job.target.session();
+  await run.prepareTarget(target);
+  run.job.onEvent({ kind: "phase", phase: "objects" });
+  for (const { optimistic } of run.loadedBy("merge")) await run.copyObjects(optimistic.entity.id);
+  return await run.cut();
+}
+
+/** No recorded step: a second life finds everything put back and, where it may, takes it off again. */
+async function takeOff(run: CopyRun, expected: ExpectedRows): Promise<void> {
+  if (run.isResumed) return;
+  await using target = await run.job.target.session();
+  const loads = run.loadedBy("bulk").map(({ optimistic }) => ({
+    table: optimistic.targetTable,
+    rows: expected[optimistic.entity.id] ?? 0,
+  }));
+  const names = await takeOffIndexes(target, run.job.run, loads);
+  run.job.onEvent({ kind: "taken-off", names });
+}
+
+async function restore(durable: DurableRun, job: CopyJob): Promise<void> {
+  job.onEvent({ kind: "phase", phase: "indexes" });
+  const items = await durable.step("list what is off", async () => {
+    await using target = await job.target.session();
+    return await readTakenOff(target);
+  });
+  const asItem = (item: TakenOff): WorkItem => ({
+    kind: "restore",
+    key: `restore ${item.id}`,
+    payload: { item, of: items.length },
+  });
+  await durable.all(items.filter((item) => item.kind !== "foreign key").map(asItem));
+  await durable.all(items.filter((item) => item.kind === "foreign key").map(asItem));
+}
+
+async function finish(run: CopyRun): Promise<CopySummary> {
+  const { job } = run;
+  job.onEvent({ kind: "phase", phase: "finish" });
+  await using target = await job.target.session();
+  await compareDefinitions(target, job.run);
+  for (const { optimistic } of run.loadedBy("bulk"))
+    await target.query(`analyze ${identifier(optimistic.targetTable)}`);
+  await finishRun(target, job.run);
+  return await readSummary(job);
+}
+
+/**
+ * The course of an apply. Objects first, because history refers to them; then history in chunks, entity by entity as the foreign keys want it;
+ * then what was taken off is put back.
+ */
+export function defineApply(job: CopyJob, expected: ExpectedRows): RunDefinition<CopySummary> & AsyncDisposable {
+  const open = sharedRun(job);
+  let used = false;
+  const shared = () => {
+    used = true;
+    return open();
+  };
+  return {
+    async run(durable) {
+      const run = await shared();
+      const chunks = await durable.step("prepare", () => prepare(run));
+      await run.loadMaps();
+      await takeOff(run, expected);
+      job.onEvent({ kind: "phase", phase: "history" });
+      const items = chunks.map(
+        (chunk): WorkItem => ({ kind: "chunk", key: `${chunk.entity} ${chunk.name}`, payload: chunk }),
+      );
+      for (const group of byEntity(items)) await durable.all(group);
+      await restore(durable, job);
+      return await durable.step("finish", () => finish(run));
+    },
+    async item(item) {
+      const run = await shared();
+      if (item.kind === "chunk") {
+        const { rows, bytes, isNew } = await run.copy(item.payload as ChunkSpec);
+        return { rows, bytes, isNew };
+      }
+      const { item: off, of } = item.payload as { item: TakenOff; of: number };
+      await using target = await job.target.session();
+      await restoreOne(target, off);
+      job.onEvent({ kind: "restored", name: off.name, of });
+      return null;
+    },
+    async [Symbol.asyncDispose]() {
+      if (used) await (await open().catch(() => undefined))?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function byEntity(items: readonly WorkItem[]): readonly (readonly WorkItem[])[] {
+  const groups = new Map<string, WorkItem[]>();
+  for (const item of items) {
+    const { entity } = item.payload as ChunkSpec;
+    groups.set(entity, [...(groups.get(entity) ?? []), item]);
+  }
+  return [...groups.values()];
+}

@@ -1,0 +1,184 @@
+import { pipeline } from "node:stream/promises";
+import type { CodecContext } from "../../airflow/codecs/index.ts";
+import type { Sql } from "../../domain/entity.ts";
+import type { Session } from "../../ports/database.ts";
+import { identifier, type Translation } from "../translate/translate.ts";
+import { ByteCounter } from "./byte-counter.ts";
+import { streamColumns } from "./columns.ts";
+import { claimChunk, recordChunk } from "./ledger.ts";
+import { mergeStatements } from "./merge.ts";
+import * as problems from "./problems.ts";
+import { type ChangedValues, RewriteStream } from "./rewrite-stream.ts";
+
+/** A stretch of one entity's rows: by position in the source's table, or all of them. */
+export interface Chunk {
+  readonly run: string;
+  readonly entity: string;
+  /** Unique within run and entity. */
+  readonly name: string;
+  /** Predicate over the source row `s`. */
+  readonly source?: Sql;
+}
+
+/** `direct`: into the table itself; `merge`: into a temporary table, then upserted by the entity's key. */
+export type WayIn = "direct" | "merge";
+
+export interface CopyChunkOptions {
+  readonly chunk: Chunk;
+  readonly way: WayIn;
+  /** By lane: what SQL alone does, and with the fallible fields through their codecs. */
+  readonly optimistic: Translation;
+  readonly careful: Translation;
+  /** Predicate over the canonical row `c`. */
+  readonly rows: Sql | undefined;
+  readonly codecs: CodecContext;
+  readonly onBytes: (bytes: number) => void;
+}
+
+export interface CopiedChunk {
+  /** False: another worker, or an earlier life of this one, had written it. */
+  readonly isNew: boolean;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly changed: readonly ChangedValues[];
+}
+
+const ALREADY_THERE: CopiedChunk = { isNew: false, rows: 0, bytes: 0, changed: [] };
+
+/** Data exceptions (class 22) come from values, not from the connection: the codecs know what to do with them. */
+function isDataException(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" && /^22/.test(code);
+}
+
+/** SQLSTATEs with a problem of their own. */
+function asProblem(error: unknown, options: CopyChunkOptions): unknown {
+  const { code, message, column, detail } = error as {
+    code?: string;
+    message?: string;
+    column?: string;
+    detail?: string;
+  };
+  const { entity } = options.optimistic;
+  if (code === "22001") {
+    const limit = message ?? "";
+    return problems.valueTooLong(
+      { entity: entity.title, detail: column === undefined ? limit : `${column}: ${limit}` },
+      { cause: error },
+    );
+  }
+  if (code !== undefined && /^2[23]/.test(code)) {
+    // `detail` may quote a row: keys only, never of an entity that holds secrets.
+    const holdsSecrets = Object.values(entity.fields).some((field) => field.codec !== undefined);
+    const told = holdsSecrets || detail === undefined ? (message ?? code) : `${message} (${detail})`;
+    return problems.copyRejected({ entity: entity.title, chunk: options.chunk.name, detail: told }, { cause: error });
+  }
+  return error;
+}
+
+async function pipe(
+  source: Session,
+  target: Session,
+  translation: Translation,
+  options: CopyChunkOptions & { readonly into: string },
+) {
+  const where = {
+    ...(options.chunk.source === undefined ? {} : { source: options.chunk.source }),
+    ...(options.rows === undefined ? {} : { canonical: options.rows }),
+  };
+  const columns = streamColumns(translation, options.codecs);
+  const rewrite = columns === undefined ? undefined : new RewriteStream(columns);
+  const counter = new ByteCounter(options.onBytes);
+  const list = translation.columns.map((column) => identifier(column.column)).join(", ");
+  const from = source.copyOut(translation.select(where));
+  const into = target.copyIn(`${options.into} (${list})`);
+  await (rewrite === undefined ? pipeline(from, counter, into) : pipeline(from, rewrite, counter, into));
+  const unreadable = rewrite?.changed.filter((each) => each.kind === "secret-unreadable") ?? [];
+  if (unreadable.length > 0) {
+    throw problems.secretsUnreadable({
+      entity: translation.entity.title,
+      names: unreadable.flatMap((each) => each.examples).join(", "),
+    });
+  }
+  return {
+    rows: (into as unknown as { rowCount: number }).rowCount,
+    bytes: counter.bytes,
+    changed: rewrite?.changed ?? [],
+  };
+}
+
+async function writeInTransaction(
+  source: Session,
+  target: Session,
+  translation: Translation,
+  options: CopyChunkOptions,
+): Promise<CopiedChunk> {
+  const { chunk } = options;
+  return await target.transaction(async () => {
+    // First of all: a chunk done twice by two workers waits here, then skips.
+    if (!(await claimChunk(target, { run: chunk.run, entity: chunk.entity, chunk: chunk.name }))) return ALREADY_THERE;
+    const merge = options.way === "merge" ? mergeStatements(translation) : undefined;
+    for (const statement of merge?.before ?? []) await target.query(statement);
+    const into = merge === undefined ? identifier(translation.targetTable) : merge.table;
+    const copied = await pipe(source, target, translation, { ...options, into });
+    for (const statement of merge?.after ?? []) await target.query(statement);
+    await recordChunk(target, {
+      run: chunk.run,
+      entity: chunk.entity,
+      chunk: chunk.name,
+      rows: copied.rows,
+      bytes: copied.bytes,
+    });
+    await recordChanged(target, chunk, copied.changed);
+    return { isNew: true, ...copied };
+  });
+}
+
+async function recordChanged(target: Session, chunk: Chunk, changed: readonly ChangedValues[]): Promise<void> {
+  for (const each of changed) {
+    await target.query(
+      `insert into crosswind.changed_value (run, entity, chunk, field, kind, reason, count, examples)
+       values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+      [
+        chunk.run,
+        chunk.entity,
+        chunk.name,
+        each.field,
+        each.kind,
+        each.reason,
+        each.count,
+        JSON.stringify(each.examples),
+      ],
+    );
+  }
+}
+
+/**
+ * Copies one chunk: in the target once or not at all, whatever is killed.
+ *
+ * `source` is a session in the run's read snapshot. The optimistic translation is tried first; where a value makes SQL raise, the chunk is
+ * rolled back and repeated with the fallible fields through their codecs. Opens the sessions itself, because a broken COPY ends its connection.
+ */
+export async function copyChunk(
+  open: { readonly source: () => Promise<Session>; readonly target: () => Promise<Session> },
+  options: CopyChunkOptions,
+): Promise<CopiedChunk> {
+  const attempt = async (translation: Translation) => {
+    await using source = await open.source();
+    await using target = await open.target();
+    return await writeInTransaction(source, target, translation, options);
+  };
+  const isOneLane = options.optimistic.columns.every(
+    (column, index) => column.codec === options.careful.columns[index]?.codec,
+  );
+  try {
+    return await attempt(options.optimistic);
+  } catch (error) {
+    if (isOneLane || !isDataException(error)) throw asProblem(error, options);
+  }
+  try {
+    return await attempt(options.careful);
+  } catch (error) {
+    throw asProblem(error, options);
+  }
+}

@@ -1,0 +1,249 @@
+import { tableOf } from "../../airflow/define-entity.ts";
+import { dagRun as dagRunEntity } from "../../airflow/entities/dag-run.ts";
+import { isInRange } from "../../domain/release.ts";
+import type { Session } from "../../ports/database.ts";
+import { type ResolvedSelection, resolveSelection } from "../select/filters.ts";
+import { type IdRules, NO_ID_RULES, type Translation, translate } from "../translate/translate.ts";
+import { type ChunkSpec, changedSince, chunkOf, cutIntoChunks } from "./chunks.ts";
+import { codecInput } from "./columns.ts";
+import { type Chunk, type CopiedChunk, copyChunk, type WayIn } from "./copy-chunk.ts";
+import { allLanes, type CopyJob, dagRunOf, type Lanes, rowsOf } from "./copy-context.ts";
+import { readIdMap, settleIdRules } from "./id-rules.ts";
+import { restoreAll } from "./indexes.ts";
+import * as ledger from "./ledger.ts";
+import { openReadSnapshot, type ReadSnapshot } from "./snapshot.ts";
+import { assertSameTypes } from "./types-check.ts";
+
+/**
+ * A copy in this process: its read snapshot, its id rules and its selection. Opened once per process and run; after a crash the next process
+ * opens it again, finds its chunks in the ledger, and goes on by merge, because the old snapshot is gone.
+ */
+export class CopyRun implements AsyncDisposable {
+  readonly job: CopyJob;
+  readonly snapshot: ReadSnapshot;
+  readonly selection: ResolvedSelection;
+  readonly dagRun: Translation;
+  /** True when chunks were already there: what is left goes in by merge. */
+  readonly isResumed: boolean;
+  #ids: IdRules;
+  #lanes: ReadonlyMap<string, Lanes>;
+
+  private constructor(
+    job: CopyJob,
+    parts: Pick<CopyRun, "snapshot" | "selection" | "dagRun" | "isResumed"> & { ids: IdRules },
+  ) {
+    this.job = job;
+    this.snapshot = parts.snapshot;
+    this.selection = parts.selection;
+    this.dagRun = parts.dagRun;
+    this.isResumed = parts.isResumed;
+    this.#ids = parts.ids;
+    this.#lanes = allLanes(job, parts.ids);
+  }
+
+  /** Opens the run on both sides. Idempotent: whatever an earlier life left half done is put right first. */
+  static async open(job: CopyJob): Promise<CopyRun> {
+    const snapshot = await openReadSnapshot(job.source);
+    try {
+      await using target = await job.target.session();
+      await ledger.createLedger(target);
+      await restoreAll(target);
+      const dagRun = dagRunOf(job, dagRunEntity);
+      const there = await ledger.readRun(target, job.run);
+      const chunks = there === undefined ? 0 : await ledger.countChunks(target, job.run);
+      const isResumed = chunks > 0 && there?.markXid != null;
+      const selection = isResumed
+        ? await resumeSelection(snapshot.holder, target, { job, dagRun, recorded: there })
+        : await resolveSelection(snapshot.holder, dagRun, { selection: job.selection, now: job.now });
+      const offsets = await target.transaction(async () => {
+        const translations = [...allLanes(job, NO_ID_RULES).values()].map((lanes) => lanes.optimistic);
+        const filenodes = await readFilenodes(snapshot.holder, translations);
+        const { mark } = snapshot;
+        if (!isResumed) {
+          await ledger.beginRun(target, { run: job.run, source: job.identity, mark, filenodes, selection });
+        }
+        return await settleIdRules(snapshot.holder, target, {
+          translations,
+          identity: job.identity,
+          targetRelease: job.targetSide.release,
+        });
+      });
+      const run = new CopyRun(job, { snapshot, selection, dagRun, isResumed, ids: { offsets, maps: {} } });
+      if (isResumed) {
+        job.onEvent({ kind: "resumed", chunksThere: chunks });
+        await run.loadMaps();
+        await run.#bringUpToDate(target, there);
+      }
+      return run;
+    } catch (error) {
+      await snapshot[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  lanes(entity: string): Lanes {
+    const lanes = this.#lanes.get(entity);
+    if (lanes === undefined) throw new Error(`the run does not copy ${entity}`);
+    return lanes;
+  }
+
+  /** Entities of the run by their way of loading, in order. */
+  loadedBy(load: "bulk" | "merge"): readonly Lanes[] {
+    return [...this.#lanes.values()].filter((lanes) => lanes.optimistic.entity.load === load);
+  }
+
+  /** Reads the target's ids of entities whose rows it numbers itself: after they were merged, before anything refers to them. */
+  async loadMaps(): Promise<void> {
+    await using target = await this.job.target.session();
+    const maps: Record<string, readonly (readonly [number, number])[]> = {};
+    for (const { optimistic } of this.#lanes.values()) {
+      if (optimistic.entity.serial?.rule !== "mapped") continue;
+      const { targetSide } = this.job;
+      const fromTarget = translate(optimistic.entity, {
+        source: targetSide,
+        target: targetSide,
+        ids: NO_ID_RULES,
+        optimistic: true,
+        codecInput,
+      });
+      if (fromTarget === undefined) continue;
+      maps[optimistic.entity.id] = await readIdMap(this.snapshot.holder, target, {
+        fromSource: optimistic,
+        fromTarget,
+      });
+    }
+    this.#ids = { ...this.#ids, maps };
+    this.#lanes = allLanes(this.job, this.#ids);
+  }
+
+  /** Statements that must have run on the target before the first row. */
+  async prepareTarget(target: Session): Promise<void> {
+    for (const { optimistic } of this.#lanes.values()) {
+      for (const each of optimistic.entity.prepare ?? []) {
+        if (isInRange(this.job.targetSide.release, each.in)) await target.query(each.sql);
+      }
+    }
+  }
+
+  /** The described types of every SELECT against the target's columns, in both lanes. Throws COPY_TYPES_DIFFER. */
+  async checkTypes(): Promise<void> {
+    for (const lanes of this.#lanes.values()) {
+      await assertSameTypes(this.snapshot.holder, lanes.optimistic);
+      await assertSameTypes(this.snapshot.holder, lanes.careful);
+    }
+  }
+
+  async cut(): Promise<readonly ChunkSpec[]> {
+    const chunks: ChunkSpec[] = [];
+    for (const lanes of this.loadedBy("bulk")) {
+      const own = await cutIntoChunks(this.snapshot.holder, lanes.optimistic);
+      this.job.onEvent({ kind: "planned", entity: lanes.optimistic.entity.id, chunks: own.length });
+      chunks.push(...own);
+    }
+    return chunks;
+  }
+
+  async copy(spec: ChunkSpec): Promise<CopiedChunk> {
+    return await this.#copy(chunkOf(this.job.run, spec), this.isResumed ? "merge" : "direct");
+  }
+
+  /** Copies an entity of few rows as one chunk, by merge. */
+  async copyObjects(entity: string): Promise<CopiedChunk> {
+    return await this.#copy({ run: this.job.run, entity, name: "all" }, "merge");
+  }
+
+  async #copy(chunk: Chunk, way: WayIn): Promise<CopiedChunk> {
+    const lanes = this.lanes(chunk.entity);
+    const rows = rowsOf(lanes.optimistic, this.selection, {
+      dagRun: this.dagRun,
+      targetRelease: this.job.targetSide.release,
+    });
+    const onBytes = (bytes: number) => this.job.onEvent({ kind: "bytes", entity: chunk.entity, bytes });
+    const copied = await copyChunk(
+      { source: () => this.snapshot.session(), target: () => this.job.target.session() },
+      { chunk, way, ...lanes, rows, codecs: this.job.codecs, onBytes },
+    );
+    this.#report(chunk, copied);
+    return copied;
+  }
+
+  #report(chunk: Chunk, copied: CopiedChunk): void {
+    const { onEvent } = this.job;
+    for (const each of copied.changed) {
+      onEvent({ kind: "changed", entity: chunk.entity, field: each.field, change: each.kind, count: each.count });
+    }
+    onEvent({
+      kind: "chunk",
+      entity: chunk.entity,
+      chunk: chunk.name,
+      rows: copied.rows,
+      bytes: copied.bytes,
+      isNew: copied.isNew,
+    });
+  }
+
+  /** Rows of entities begun before that changed since the old mark: parents first, by merge; then the mark moves on. */
+  async #bringUpToDate(target: Session, { markXid, filenodes }: ledger.LedgerRun): Promise<void> {
+    const begun = await target.query<{ entity: string }>("select distinct entity from crosswind.chunk where run = $1", [
+      this.job.run,
+    ]);
+    const names = new Set(begun.map((row) => row.entity));
+    const translations = this.loadedBy("bulk").map((lanes) => lanes.optimistic);
+    const filenodesNow = await readFilenodes(this.snapshot.holder, translations);
+    for (const optimistic of translations) {
+      const { id } = optimistic.entity;
+      if (!names.has(id)) continue;
+      const wasRewritten = filenodes[optimistic.sourceTable] !== filenodesNow[optimistic.sourceTable];
+      const from = tableOf(optimistic.entity, this.job.sourceSide.release)?.from;
+      const source = wasRewritten ? "true" : changedSince(from, markXid ?? "3");
+      await this.#copy(
+        { run: this.job.run, entity: id, name: `changed since ${markXid} at ${this.snapshot.mark.xid}`, source },
+        "merge",
+      );
+    }
+    await target.query("update crosswind.run set mark_xid = $2, mark = $3, filenodes = $4 where id = $1", [
+      this.job.run,
+      this.snapshot.mark.xid,
+      this.snapshot.mark.snapshot,
+      JSON.stringify(filenodesNow),
+    ]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.snapshot[Symbol.asyncDispose]();
+  }
+}
+
+interface Resume {
+  readonly job: CopyJob;
+  readonly dagRun: Translation;
+  readonly recorded: ledger.LedgerRun;
+}
+
+/** The selection as it was recorded; runs left out then stay left out, and runs that are not finished now join them. */
+async function resumeSelection(
+  source: Session,
+  target: Session,
+  { job, dagRun, recorded }: Resume,
+): Promise<ResolvedSelection> {
+  const now = await resolveSelection(source, dagRun, { selection: job.selection, now: job.now });
+  const before = await ledger.readLeftOut(target, job.run);
+  const known = new Set(before.map((each) => JSON.stringify([each.dag_id, each.run_id])));
+  const leftOut = [...before, ...now.leftOut.filter((each) => !known.has(JSON.stringify([each.dag_id, each.run_id])))];
+  return { ...now, ...recorded.selection, leftOut };
+}
+
+/** Rewriting a table (VACUUM FULL, CLUSTER) renumbers its rows without a trace in them; the file's number tells. */
+async function readFilenodes(
+  session: Session,
+  translations: readonly Translation[],
+): Promise<Readonly<Record<string, string>>> {
+  const tables = translations
+    .filter(({ entity }) => entity.load === "bulk")
+    .map((translation) => translation.sourceTable);
+  const rows = await session.query<{ name: string; node: string }>(
+    "select name, pg_relation_filenode(quote_ident(name)::regclass)::text as node from unnest($1::text[]) name",
+    [tables],
+  );
+  return Object.fromEntries(rows.map((row) => [row.name, row.node]));
+}

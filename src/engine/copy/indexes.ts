@@ -1,0 +1,145 @@
+import type { Session } from "../../ports/database.ts";
+import { identifier } from "../translate/translate.ts";
+import * as problems from "./problems.ts";
+
+/** An index or constraint that was taken off, as the ledger keeps it. */
+export interface TakenOff {
+  readonly id: number;
+  readonly kind: "index" | "constraint" | "foreign key";
+  readonly on_table: string;
+  readonly name: string;
+  readonly definition: string;
+}
+
+/** Rows that a table may hold and still count as empty: a log row or a default pool that Airflow itself wrote. */
+const FEW_ROWS = 1000;
+/** Below this many rows the rebuild costs more than it saves. */
+const WORTH_IT_ROWS = 20_000;
+const LOCK_TIMEOUT_MS = 5000;
+
+/** Why the indexes of the target stay on, or undefined when they may be taken off. */
+export async function reasonToKeepIndexes(session: Session): Promise<string | undefined> {
+  const [others] = await session.query<{ n: string }>(
+    `select count(*) as n from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+     and backend_type = 'client backend' and application_name not like 'crosswind %'`,
+  );
+  const count = Number(others?.n ?? 0);
+  return count === 0 ? undefined : `${count} other sessions use the target's database`;
+}
+
+async function isNearlyEmpty(session: Session, table: string): Promise<boolean> {
+  const [row] = await session.query<{ n: string }>(
+    `select count(*) as n from (select 1 from ${identifier(table)} limit ${FEW_ROWS + 1}) few`,
+  );
+  return Number(row?.n ?? 0) <= FEW_ROWS;
+}
+
+/** Foreign keys first (on the tables and towards them), then keys, then indexes: the order in which they can be dropped. */
+const CANDIDATES = `
+  select 'foreign key' as kind, c.relname as on_table, o.conname as name, pg_get_constraintdef(o.oid) as definition, 1 as rank
+  from pg_constraint o join pg_class c on c.oid = o.conrelid
+  where o.contype = 'f' and (o.conrelid = any($1::regclass[]) or o.confrelid = any($1::regclass[]))
+  union all
+  select 'constraint', c.relname, o.conname, pg_get_constraintdef(o.oid), 2
+  from pg_constraint o join pg_class c on c.oid = o.conrelid
+  where o.contype in ('p', 'u') and o.conrelid = any($1::regclass[])
+  union all
+  select 'index', c.relname, i.relname, pg_get_indexdef(x.indexrelid), 3
+  from pg_index x join pg_class c on c.oid = x.indrelid join pg_class i on i.oid = x.indexrelid
+  where x.indrelid = any($1::regclass[]) and not x.indisreplident and not x.indisclustered
+  and not exists (select 1 from pg_constraint o where o.conindid = x.indexrelid and o.contype in ('p', 'u', 'x'))
+  order by 5, 2, 3`;
+
+function dropStatement(item: Omit<TakenOff, "id">): string {
+  const name = identifier(item.name);
+  return item.kind === "index"
+    ? `drop index ${name}`
+    : `alter table ${identifier(item.on_table)} drop constraint ${name}`;
+}
+
+function createStatement(item: TakenOff): string {
+  if (item.kind === "index") return item.definition;
+  return `alter table ${identifier(item.on_table)} add constraint ${identifier(item.name)} ${item.definition}`;
+}
+
+interface TableLoad {
+  readonly table: string;
+  readonly rows: number;
+}
+
+/**
+ * Takes off what makes loading slow from tables that are (nearly) empty, while nobody else uses them. The ledger's rows and the DROPs are
+ * one transaction: whatever is missing on the target is in the ledger. Gives the number taken off, 0 where it may not be done.
+ */
+export async function takeOffIndexes(session: Session, run: string, loads: readonly TableLoad[]): Promise<number> {
+  const tables: string[] = [];
+  for (const load of loads) {
+    if (load.rows >= WORTH_IT_ROWS && (await isNearlyEmpty(session, load.table))) tables.push(load.table);
+  }
+  if (tables.length === 0) return 0;
+  return await session.transaction(async () => {
+    await session.query(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
+    await session.query(`lock table ${tables.map(identifier).join(", ")} in access exclusive mode`);
+    if ((await reasonToKeepIndexes(session)) !== undefined) return 0;
+    const items = await session.query<Omit<TakenOff, "id"> & Record<string, unknown>>(CANDIDATES, [
+      tables.map(identifier),
+    ]);
+    for (const item of items) {
+      await session.query(
+        "insert into crosswind.taken_off (run, kind, on_table, name, definition) values ($1, $2, $3, $4, $5)",
+        [run, item.kind, item.on_table, item.name, item.definition],
+      );
+      await session.query(dropStatement(item));
+    }
+    return items.length;
+  });
+}
+
+/** What is still off, of any run: keys and indexes first, largest tables first; foreign keys last, because they need the keys. */
+export async function readTakenOff(session: Session): Promise<readonly TakenOff[]> {
+  return await session.query<TakenOff & Record<string, unknown>>(
+    `select o.id, o.kind, o.on_table, o.name, o.definition from crosswind.taken_off o
+     where o.restored_at is null
+     order by o.kind = 'foreign key', pg_relation_size(to_regclass(quote_ident(o.on_table))) desc, o.kind = 'index', o.id`,
+  );
+}
+
+/** Puts one back; done already (by an earlier life that was killed before it noted so): only noted. */
+export async function restoreOne(session: Session, item: TakenOff): Promise<void> {
+  await session.transaction(async () => {
+    await session.query("set local maintenance_work_mem = '512MB'");
+    const [open] = await session.query(
+      "select 1 from crosswind.taken_off where id = $1 and restored_at is null for update",
+      [item.id],
+    );
+    if (open === undefined) return;
+    const [there] = await session.query(
+      item.kind === "index"
+        ? "select 1 from pg_class where relname = $1 and relkind = 'i' and relnamespace = 'public'::regnamespace"
+        : "select 1 from pg_constraint o join pg_class c on c.oid = o.conrelid where o.conname = $1 and c.relname = $2",
+      item.kind === "index" ? [item.name] : [item.name, item.on_table],
+    );
+    if (there === undefined) await session.query(createStatement(item));
+    await session.query("update crosswind.taken_off set restored_at = now() where id = $1", [item.id]);
+  });
+}
+
+/** Puts everything back, one after the other: what a later command does for a run that was killed. */
+export async function restoreAll(session: Session): Promise<number> {
+  const items = await readTakenOff(session);
+  for (const item of items) await restoreOne(session, item);
+  return items.length;
+}
+
+/** Compares the definitions with those that were taken off. Throws TARGET_INDEXES_CHANGED. */
+export async function compareDefinitions(session: Session, run: string): Promise<void> {
+  const rows = await session.query<{ name: string }>(
+    `select o.name from crosswind.taken_off o where o.run = $1 and o.definition is distinct from (case o.kind
+       when 'index' then (select pg_get_indexdef(i.oid) from pg_class i where i.relname = o.name and i.relkind = 'i'
+         and i.relnamespace = 'public'::regnamespace)
+       else (select pg_get_constraintdef(k.oid) from pg_constraint k join pg_class c on c.oid = k.conrelid
+         where k.conname = o.name and c.relname = o.on_table and c.relnamespace = 'public'::regnamespace) end)`,
+    [run],
+  );
+  if (rows.length > 0) throw problems.indexesChanged({ names: rows.map((row) => row.name).join(", ") });
+}

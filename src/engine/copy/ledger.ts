@@ -1,0 +1,174 @@
+import type { Session } from "../../ports/database.ts";
+import type { LeftOutRun, ResolvedSelection } from "../select/filters.ts";
+
+/**
+ * The ledger: a schema of our own in the target's database that records every chunk we wrote, the ids we gave and what must be put back.
+ * Removed by `complete`. A chunk's row is written in the chunk's own transaction: both are there, or neither is.
+ */
+const TABLES = `
+  create schema if not exists crosswind;
+  create table if not exists crosswind.run (
+    id uuid primary key, source text not null, mark_xid bigint, mark text, filenodes jsonb, selection jsonb,
+    started_at timestamptz not null default now(), finished_at timestamptz);
+  create table if not exists crosswind.chunk (
+    run uuid not null, entity text not null, chunk text not null, rows bigint not null default 0, bytes bigint not null default 0,
+    at timestamptz not null default now(), primary key (run, entity, chunk));
+  create table if not exists crosswind.id_rule (
+    source text not null, entity text not null, id_offset bigint not null, low bigint not null, high bigint not null,
+    primary key (source, entity));
+  create table if not exists crosswind.copied_object (
+    source text not null, entity text not null, key text not null, primary key (source, entity, key));
+  create table if not exists crosswind.left_out_run (
+    run uuid not null, dag_id text not null, run_id text not null, state text, primary key (run, dag_id, run_id));
+  create table if not exists crosswind.taken_off (
+    id serial primary key, run uuid not null, kind text not null, on_table text not null, name text not null,
+    definition text not null, restored_at timestamptz);
+  create table if not exists crosswind.changed_value (
+    run uuid not null, entity text not null, chunk text not null, field text not null, kind text not null, reason text not null,
+    count bigint not null, examples jsonb not null);`;
+
+/** Serializes everything that changes the ledger's own shape or what is taken off. */
+const LOCK = "select pg_advisory_xact_lock(hashtext('airflow-crosswind ledger'))";
+
+export interface LedgerRun {
+  readonly id: string;
+  readonly markXid: string | null;
+  /** By source table; another number than now means that the table was rewritten and its rows renumbered. */
+  readonly filenodes: Readonly<Record<string, string>>;
+  readonly selection: ResolvedSelection | null;
+  readonly isFinished: boolean;
+}
+
+/** How a kept serial id is shifted; ids from `low` to `high` on the target are ours. */
+export interface IdRule {
+  readonly entity: string;
+  readonly offset: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Makes the ledger's tables where they are missing. Throws ROLE_LACKS_RIGHTS where the role may not create the schema. */
+export async function createLedger(session: Session): Promise<void> {
+  await session.transaction(async () => {
+    await session.query(LOCK);
+    await session.query(TABLES);
+  });
+}
+
+/** True when the target has a ledger. */
+export async function hasLedger(session: Session): Promise<boolean> {
+  const rows = await session.query<{ there: boolean }>("select to_regclass('crosswind.run') is not null as there");
+  return rows[0]?.there === true;
+}
+
+/** The run's row, or undefined where it has not begun. */
+export async function readRun(session: Session, run: string): Promise<LedgerRun | undefined> {
+  const rows = await session.query<{
+    mark_xid: string | null;
+    filenodes: Readonly<Record<string, string>> | null;
+    selection: ResolvedSelection | null;
+    done: boolean;
+  }>("select mark_xid, filenodes, selection, finished_at is not null as done from crosswind.run where id = $1", [run]);
+  const row = rows[0];
+  return (
+    row && {
+      id: run,
+      markXid: row.mark_xid,
+      filenodes: row.filenodes ?? {},
+      selection: row.selection,
+      isFinished: row.done,
+    }
+  );
+}
+
+interface BeginOptions {
+  readonly run: string;
+  readonly source: string;
+  readonly mark: { readonly xid: string; readonly snapshot: string };
+  readonly filenodes: Readonly<Record<string, string>>;
+  readonly selection: ResolvedSelection;
+}
+
+/** Records the run with its mark and its resolved selection; a run that copied nothing yet may begin anew with another mark. */
+export async function beginRun(session: Session, options: BeginOptions): Promise<void> {
+  const { run, source, mark, filenodes } = options;
+  const { leftOut, ...rest } = options.selection;
+  await session.query(
+    `insert into crosswind.run (id, source, mark_xid, mark, filenodes, selection) values ($1, $2, $3, $4, $5, $6)
+     on conflict (id) do update set mark_xid = excluded.mark_xid, mark = excluded.mark, filenodes = excluded.filenodes,
+       selection = excluded.selection`,
+    [run, source, mark.xid, mark.snapshot, JSON.stringify(filenodes), JSON.stringify(rest)],
+  );
+  await session.query("delete from crosswind.left_out_run where run = $1", [run]);
+  await session.query(
+    "insert into crosswind.left_out_run (run, dag_id, run_id, state) select $1, * from unnest($2::text[], $3::text[], $4::text[])",
+    [run, leftOut.map((each) => each.dag_id), leftOut.map((each) => each.run_id), leftOut.map((each) => each.state)],
+  );
+}
+
+/** The runs that were left out when the run began. */
+export async function readLeftOut(session: Session, run: string): Promise<readonly LeftOutRun[]> {
+  return await session.query<LeftOutRun & Record<string, unknown>>(
+    "select dag_id, run_id, state from crosswind.left_out_run where run = $1 order by 1, 2",
+    [run],
+  );
+}
+
+/** Number of chunks of the run's history that are in the target; objects, which are one chunk each, do not count. */
+export async function countChunks(session: Session, run: string): Promise<number> {
+  const rows = await session.query<{ n: string }>(
+    "select count(*) as n from crosswind.chunk where run = $1 and chunk <> 'all'",
+    [run],
+  );
+  return Number(rows[0]?.n ?? 0);
+}
+
+/** The first statement of a chunk's transaction: true when the chunk is ours to write, false when it is already there. */
+export async function claimChunk(
+  session: Session,
+  chunk: { run: string; entity: string; chunk: string },
+): Promise<boolean> {
+  const rows = await session.query(
+    "insert into crosswind.chunk (run, entity, chunk) values ($1, $2, $3) on conflict do nothing returning 1",
+    [chunk.run, chunk.entity, chunk.chunk],
+  );
+  return rows.length === 1;
+}
+
+/** Records what the chunk wrote, in the same transaction. */
+export async function recordChunk(
+  session: Session,
+  chunk: { run: string; entity: string; chunk: string; rows: number; bytes: number },
+): Promise<void> {
+  await session.query(
+    "update crosswind.chunk set rows = $4, bytes = $5 where run = $1 and entity = $2 and chunk = $3",
+    [chunk.run, chunk.entity, chunk.chunk, chunk.rows, chunk.bytes],
+  );
+}
+
+/** The recorded id rules for a source, by entity. */
+export async function readIdRules(session: Session, source: string): Promise<readonly IdRule[]> {
+  const rows = await session.query<{ entity: string; id_offset: string; low: string; high: string }>(
+    "select entity, id_offset, low, high from crosswind.id_rule where source = $1",
+    [source],
+  );
+  return rows.map((row) => ({
+    entity: row.entity,
+    offset: Number(row.id_offset),
+    low: Number(row.low),
+    high: Number(row.high),
+  }));
+}
+
+/** Records an id rule; the first one stays. */
+export async function writeIdRule(session: Session, source: string, rule: IdRule): Promise<void> {
+  await session.query(
+    "insert into crosswind.id_rule (source, entity, id_offset, low, high) values ($1, $2, $3, $4, $5) on conflict do nothing",
+    [source, rule.entity, rule.offset, rule.low, rule.high],
+  );
+}
+
+/** Marks the run as finished. */
+export async function finishRun(session: Session, run: string): Promise<void> {
+  await session.query("update crosswind.run set finished_at = now() where id = $1", [run]);
+}

@@ -1,0 +1,69 @@
+import type { Field, Sql } from "../../domain/entity.ts";
+import { identifier, type OutputColumn, type Translation } from "../translate/translate.ts";
+
+/** The statements of a merge, in the chunk's own transaction. */
+export interface Merge {
+  /** The temporary table that takes the COPY. */
+  readonly table: string;
+  readonly before: readonly Sql[];
+  readonly after: readonly Sql[];
+}
+
+const STAGED = "crosswind_staged";
+
+/** The entity's key where the target keeps all of it; else the target's primary key (notes, which hang on an id). */
+function keyColumns(translation: Translation): readonly OutputColumn[] {
+  const { key } = translation.entity;
+  const natural = translation.columns.filter((column) => key.includes(column.field));
+  if (natural.length === key.length) return natural;
+  return translation.columns.filter((column) => translation.targetKey.includes(column.column));
+}
+
+/** json has no equality; its text has. */
+function comparable(alias: string, column: OutputColumn): Sql {
+  const name = `${alias}.${identifier(column.column)}`;
+  return column.type === "json" ? `${name}::text` : name;
+}
+
+function isUpdated(field: Field | undefined, isSerial: boolean): boolean {
+  if (isSerial || field === undefined) return false;
+  return typeof field.compare !== "object";
+}
+
+/**
+ * Upsert by the entity's key: rows that differ are updated, missing ones inserted; a row of the target keeps its ids.
+ *
+ * Fields that verification ignores are never updated: they are the target's own once the row is there.
+ */
+export function mergeStatements(translation: Translation): Merge {
+  const { entity, columns, onTarget } = translation;
+  const table = identifier(translation.targetTable);
+  const key = keyColumns(translation);
+  const match = key.map((column) => `t.${identifier(column.column)} = n.${identifier(column.column)}`).join(" and ");
+  const serial = entity.serial?.field;
+  const updated = columns.filter(
+    (column) => !key.includes(column) && isUpdated(entity.fields[column.field], column.field === serial),
+  );
+  const names = columns.map((column) => identifier(column.column));
+  const inserted = [...names, ...onTarget.map((each) => identifier(each.column))].join(", ");
+  const values = [...names.map((name) => `n.${name}`), ...onTarget.map((each) => each.expression)].join(", ");
+  const update =
+    updated.length === 0
+      ? []
+      : [
+          `update ${table} t set ${updated.map((column) => `${identifier(column.column)} = n.${identifier(column.column)}`).join(", ")}
+           from ${STAGED} n where ${match}
+           and (${updated.map((column) => `${comparable("t", column)} is distinct from ${comparable("n", column)}`).join(" or ")})`,
+        ];
+  return {
+    table: STAGED,
+    before: [
+      `create temporary table ${STAGED} on commit drop as select ${names.join(", ")} from ${table} with no data`,
+    ],
+    after: [
+      `analyze ${STAGED}`,
+      ...update,
+      `insert into ${table} (${inserted}) select ${values} from ${STAGED} n where not exists (select 1 from ${table} t where ${match})`,
+    ],
+  };
+}

@@ -1,0 +1,175 @@
+import type { Entity, Sql } from "../../domain/entity.ts";
+import { isInRange } from "../../domain/release.ts";
+import type { Selection } from "../../domain/selection.ts";
+import type { Session } from "../../ports/database.ts";
+import type { Translation } from "../translate/translate.ts";
+import { isSelected, selectsEverything } from "./match.ts";
+
+/** A run that stays behind for now, and why. */
+export interface LeftOutRun {
+  readonly dag_id: string;
+  readonly run_id: string;
+  readonly state: string | null;
+}
+
+/**
+ * The selection, resolved once at the start of a run against the source, so that every later statement uses the same rows.
+ *
+ * `dags`: the selected DAG ids, undefined for all. `since`: per DAG (or `*` for all) the oldest date that is taken.
+ */
+export interface ResolvedSelection {
+  readonly dags?: readonly string[];
+  readonly since?: Readonly<Record<string, string>>;
+  readonly leftOut: readonly LeftOutRun[];
+  readonly without: readonly string[];
+}
+
+/** States that a run does not leave any more. */
+const FINISHED = "('success', 'failed')";
+
+/** A text as an SQL literal; COPY takes no parameters. */
+export function literal(text: string): Sql {
+  const quoted = `'${text.replaceAll("'", "''")}'`;
+  return text.includes("\\") ? ` E${quoted.replaceAll("\\", "\\\\")}` : quoted;
+}
+
+function list(values: readonly string[]): Sql {
+  return `(array[${values.map(literal).join(",")}]::text[])`;
+}
+
+/** The canonical runs: `dag_id`, `run_id`, `state`, `at` (logical date, else when it was due). */
+function runs(dagRun: Translation): Sql {
+  return `(select c.dag_id, c.run_id, c.state, coalesce(c.logical_date, c.run_after) as at from (${dagRun.canonical()}) c)`;
+}
+
+async function resolveDags(
+  session: Session,
+  dagRun: Translation,
+  selection: Selection,
+): Promise<readonly string[] | undefined> {
+  if (selectsEverything(selection.dags)) return undefined;
+  const rows = await session.query<{ dag_id: string }>(
+    `select dag_id from dag union select distinct dag_id from ${runs(dagRun)} r where dag_id is not null`,
+  );
+  return rows
+    .map((row) => row.dag_id)
+    .filter((id) => isSelected(id, selection.dags))
+    .sort();
+}
+
+async function resolveSince(session: Session, dagRun: Translation, selection: Selection, now: Date) {
+  const { history } = selection;
+  if (history.kind === "all") return undefined;
+  if (history.kind === "days") return { "*": new Date(now.getTime() - history.days * 86_400_000).toISOString() };
+  const rows = await session.query<{ dag_id: string; at: string }>(
+    `select dag_id, min(at)::text as at from (
+       select dag_id, at, row_number() over (partition by dag_id order by at desc, run_id desc) as n
+       from ${runs(dagRun)} r where state in ${FINISHED}) numbered
+     where n <= $1 group by dag_id`,
+    [history.runs],
+  );
+  return Object.fromEntries(rows.map((row) => [row.dag_id, row.at]));
+}
+
+/** Resolves a selection in the session's snapshot. `now` is the moment that a history of days is counted from. */
+export async function resolveSelection(
+  session: Session,
+  dagRun: Translation,
+  { selection, now }: { readonly selection: Selection; readonly now: Date },
+): Promise<ResolvedSelection> {
+  const dags = await resolveDags(session, dagRun, selection);
+  const since = await resolveSince(session, dagRun, selection, now);
+  const inDags = dags === undefined ? "true" : `dag_id = any ${list(dags)}`;
+  const leftOut = await session.query<LeftOutRun & Record<string, unknown>>(
+    `select dag_id, run_id, state from ${runs(dagRun)} r where ${inDags} and (state is null or state not in ${FINISHED}) order by 1, 2`,
+  );
+  return {
+    ...(dags === undefined ? {} : { dags }),
+    ...(since === undefined ? {} : { since }),
+    leftOut,
+    without: selection.without,
+  };
+}
+
+/** A named reason for rows of an entity to stay behind: a predicate over the canonical row `c` that is never NULL. */
+export interface Exclusion {
+  readonly reason: string;
+  readonly where: Sql;
+}
+
+function sinceFilter(since: Readonly<Record<string, string>>, row: { dag: Sql; at: Sql }): Sql {
+  const everywhere = since["*"];
+  if (everywhere !== undefined) return `${row.at} >= ${literal(everywhere)}::timestamptz`;
+  const pairs = Object.entries(since).map(([dag, at]) => `(${literal(dag)}, ${literal(at)}::timestamptz)`);
+  if (pairs.length === 0) return "false";
+  return `exists (select 1 from (values ${pairs.join(",")}) o(dag_id, at) where o.dag_id = ${row.dag} and ${row.at} >= o.at)`;
+}
+
+function runExclusions(
+  scope: Extract<Entity["scope"], { of: "run" }>,
+  resolved: ResolvedSelection,
+  dagRun: Translation,
+): readonly Exclusion[] {
+  const [dag, run] = [`c.${scope.dag}`, `c.${scope.run}`];
+  const exclusions: Exclusion[] = [];
+  if (resolved.leftOut.length > 0) {
+    const pairs = resolved.leftOut.map((each) => `(${literal(each.dag_id)}, ${literal(each.run_id)})`).join(",");
+    exclusions.push({
+      reason: "of runs that are not finished: they come with the cutover",
+      where: `exists (select 1 from (values ${pairs}) u(dag_id, run_id) where u.dag_id = ${dag} and u.run_id = ${run})`,
+    });
+  }
+  if (resolved.since !== undefined) {
+    const inRun = `exists (select 1 from ${runs(dagRun)} h where h.dag_id = ${dag} and h.run_id = ${run} and ${sinceFilter(resolved.since, { dag: "h.dag_id", at: "h.at" })})`;
+    const older =
+      scope.runIsOptional !== true
+        ? inRun
+        : `case when ${run} is not null then ${inRun} else ${freeRowFilter(resolved.since, scope)} end`;
+    exclusions.push({ reason: "older than the selected history", where: `not coalesce(${older}, false)` });
+  }
+  return exclusions;
+}
+
+/** Rows that belong to no run follow a history of days by their own time; a history of runs does not reach them. */
+function freeRowFilter(since: Readonly<Record<string, string>>, scope: Extract<Entity["scope"], { of: "run" }>): Sql {
+  const everywhere = since["*"];
+  return everywhere === undefined || scope.time === undefined
+    ? "true"
+    : `c.${scope.time} >= ${literal(everywhere)}::timestamptz`;
+}
+
+function dagExclusion(dag: Sql, dags: readonly string[]): Exclusion {
+  return { reason: "of DAGs that are not selected", where: `not coalesce(${dag} = any ${list(dags)}, false)` };
+}
+
+/** Why rows of an entity stay behind, each with its predicate. A row is copied when none of them holds. */
+export function exclusionsFor(
+  translation: Translation,
+  resolved: ResolvedSelection,
+  context: { readonly dagRun: Translation; readonly targetRelease: string },
+): readonly Exclusion[] {
+  const { entity } = translation;
+  const exclusions: Exclusion[] = [];
+  for (const each of entity.leave ?? []) {
+    if (isInRange(context.targetRelease, each.to))
+      exclusions.push({ reason: each.reason, where: `coalesce(${each.where}, false)` });
+  }
+  const named = resolved.without
+    .filter((each) => each.startsWith(`${entity.id}:`))
+    .map((each) => each.slice(entity.id.length + 1));
+  if (named.length > 0) {
+    exclusions.push({
+      reason: "left out by name",
+      where: `coalesce(c.${entity.key[0]}::text = any ${list(named)}, false)`,
+    });
+  }
+  if (entity.scope.of !== "environment" && resolved.dags !== undefined)
+    exclusions.push(dagExclusion(`c.${entity.scope.dag}`, resolved.dags));
+  if (entity.scope.of === "run") exclusions.push(...runExclusions(entity.scope, resolved, context.dagRun));
+  return exclusions;
+}
+
+/** The predicate over `c` of the rows that are copied; undefined where all are. */
+export function copiedRows(exclusions: readonly Exclusion[]): Sql | undefined {
+  return exclusions.length === 0 ? undefined : exclusions.map((each) => `not (${each.where})`).join(" and ");
+}

@@ -1,0 +1,181 @@
+import { DBOS, type WorkflowHandle } from "@dbos-inc/dbos-sdk";
+import type { Secret } from "../domain/secret.ts";
+import type { DurableRun, RunDefinition, WorkItem } from "../ports/durable.ts";
+import { stateUnreachable } from "./problems.ts";
+
+export interface DurableOptions<T> {
+  /** The run's id: starting it again attaches to it. */
+  readonly run: string;
+  readonly definition: RunDefinition<T>;
+  readonly stateUrl: Secret;
+  /** For messages: where the state is, without the password. */
+  readonly stateLabel: string;
+  /** Items at once in this process. */
+  readonly lanes: number;
+  /** The package's version: a run is only recovered by the version that knows its course. */
+  readonly version: string;
+  /** Aborted: no further item is begun; those under way end, then the run stops and can be started again. */
+  readonly signal: AbortSignal;
+}
+
+/** How a run ended in this process. */
+export type Ended<T> =
+  | { readonly state: "done"; readonly result: T; readonly wasDone: boolean }
+  | { readonly state: "stopped" };
+
+const ITEM_POLL_MS = 10;
+const RESULT_POLL_MS = 25;
+const MOST_LIVES = 1_000_000;
+
+/** Silent: the views speak, and a log line could quote a row. */
+const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+/** Never settles: the workflow stays pending in the state database, as after a crash, and the next life finds it so. */
+function leavePending(): Promise<never> {
+  return new Promise<never>(() => {});
+}
+
+/**
+ * Counts what is under way and holds on to the first failure. A failure is kept out of the state database: recorded there, it would be given
+ * again after its cause was mended.
+ */
+class Gate {
+  readonly #signal: AbortSignal;
+  #underWay = 0;
+  #settle: (() => void) | undefined;
+  failure: { readonly error: unknown } | undefined;
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+    signal.addEventListener("abort", () => this.#check(), { once: true });
+  }
+
+  get isClosed(): boolean {
+    return this.#signal.aborted || this.failure !== undefined;
+  }
+
+  async pass<R>(work: () => Promise<R>): Promise<R> {
+    if (this.isClosed) return await leavePending();
+    this.#underWay++;
+    try {
+      return await work();
+    } catch (error) {
+      this.failure ??= { error };
+      return await leavePending();
+    } finally {
+      this.#underWay--;
+      this.#check();
+    }
+  }
+
+  /** Resolves when the gate is closed and nothing is under way any more. */
+  async closed(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#settle = resolve;
+      this.#check();
+    });
+  }
+
+  #check(): void {
+    if (this.isClosed && this.#underWay === 0) this.#settle?.();
+  }
+}
+
+class Workflows<T> {
+  readonly #options: DurableOptions<T>;
+  readonly #gate: Gate;
+  readonly #queue: string;
+  readonly #item: (item: WorkItem) => Promise<unknown>;
+  readonly course: () => Promise<T>;
+
+  constructor(options: DurableOptions<T>, gate: Gate) {
+    this.#options = options;
+    this.#gate = gate;
+    this.#queue = `items of ${options.run}`;
+    this.#item = DBOS.registerWorkflow((item: WorkItem) => this.#step(item.kind, () => options.definition.item(item)), {
+      name: "item",
+      maxRecoveryAttempts: MOST_LIVES,
+    });
+    this.course = DBOS.registerWorkflow(() => this.#run(), { name: "run", maxRecoveryAttempts: MOST_LIVES });
+  }
+
+  async registerQueue(): Promise<void> {
+    await DBOS.registerQueue(this.#queue, {
+      workerConcurrency: this.#options.lanes,
+      minPollingIntervalMs: ITEM_POLL_MS,
+      onConflict: "always_update",
+    });
+  }
+
+  async #step<R>(name: string, work: () => Promise<R>): Promise<R> {
+    return await DBOS.runStep(() => this.#gate.pass(work), { name });
+  }
+
+  async #run(): Promise<T> {
+    const durable: DurableRun = {
+      id: this.#options.run,
+      step: (name, work) => this.#step(name, work),
+      all: (items) => this.#all(items),
+    };
+    try {
+      return await this.#options.definition.run(durable);
+    } catch (error) {
+      this.#gate.failure ??= { error };
+      return await this.#gate.pass(leavePending);
+    }
+  }
+
+  async #all(items: readonly WorkItem[]): Promise<readonly unknown[]> {
+    const handles: WorkflowHandle<unknown>[] = [];
+    for (const item of items) {
+      const workflowID = `${this.#options.run} ${item.key}`;
+      handles.push(await DBOS.startWorkflow(this.#item, { workflowID, queueName: this.#queue })(item));
+    }
+    const results: unknown[] = [];
+    for (const handle of handles) results.push(await handle.getResult({ pollingIntervalMs: RESULT_POLL_MS }));
+    return results;
+  }
+}
+
+async function launch<T>(options: DurableOptions<T>, workflows: Workflows<T>): Promise<void> {
+  DBOS.setConfig({
+    name: "crosswind",
+    systemDatabaseUrl: options.stateUrl.reveal(),
+    applicationVersion: options.version,
+    executorID: `run ${options.run}`,
+    logger: quiet,
+    useListenNotify: false,
+  });
+  try {
+    await DBOS.launch();
+    await workflows.registerQueue();
+  } catch (error) {
+    throw stateUnreachable(
+      { where: options.stateLabel, reason: error instanceof Error ? error.message : String(error) },
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Starts the run, or attaches to it where it was started before: finished steps and items are not done again.
+ *
+ * Rejects with the first failure of a step or item; the run is then as after a crash and can be started again once the cause is mended.
+ * Throws STATE_DATABASE_UNREACHABLE.
+ */
+export async function runDurably<T>(options: DurableOptions<T>): Promise<Ended<T>> {
+  const gate = new Gate(options.signal);
+  const workflows = new Workflows(options, gate);
+  await launch(options, workflows);
+  try {
+    const before = await DBOS.getWorkflowStatus(options.run);
+    const handle = await DBOS.startWorkflow(workflows.course, { workflowID: options.run })();
+    const done = handle.getResult({ pollingIntervalMs: RESULT_POLL_MS }).then((result) => ({ result }));
+    const ended = await Promise.race([done, gate.closed()]);
+    if (ended !== undefined) return { state: "done", result: ended.result, wasDone: before?.status === "SUCCESS" };
+    if (gate.failure !== undefined) throw gate.failure.error;
+    return { state: "stopped" };
+  } finally {
+    await DBOS.shutdown({ deregister: true, workflowCompletionTimeoutMS: 1 });
+  }
+}
