@@ -26,6 +26,7 @@ export type RunEvent =
       readonly change: string;
       readonly count: number;
     }
+  | { readonly kind: "verified"; readonly entity: string; readonly rows: number }
   | { readonly kind: "retry"; readonly problem: ProblemReport };
 
 /** Takes events; must not throw and must not wait. */

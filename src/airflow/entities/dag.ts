@@ -9,7 +9,13 @@ const DERIVED = "the target's DAG processor writes it when it parses the DAG fil
 export const dag = defineEntity({
   id: "dag",
   title: "DAGs (skeleton, paused)",
-  tables: "dag",
+  // Also for DAGs that are gone but have runs: from 3.0 on a run without its DAG's row is an HTTP 500.
+  tables: [
+    {
+      table: "dag",
+      from: "dag s full join (select distinct r.dag_id from dag_run r where r.dag_id is not null) h on h.dag_id = s.dag_id",
+    },
+  ],
   key: ["dag_id"],
   after: [],
   scope: { of: "dag", dag: "dag_id" },
@@ -20,20 +26,18 @@ export const dag = defineEntity({
       sql: "insert into dag_bundle (name) select 'dags-folder' where not exists (select 1 from dag_bundle)",
     },
   ],
-  leave: [
-    { where: "c.is_subdag", to: ">=3.0", reason: "SubDAGs do not exist in Airflow 3; their runs are kept as history" },
-  ],
   fields: {
-    dag_id: always(),
+    dag_id: [{ column: true, read: "coalesce(s.dag_id, h.dag_id)" }],
     is_paused: {
       rows: [{ column: true, write: "true" }],
       compare: { ignore: "every DAG stays paused on the target until its cutover" },
     },
     is_subdag: {
       rows: [
-        { in: "<3.0", column: true },
+        { in: "<3.0", column: true, write: "coalesce(c.is_subdag, false)" },
         { in: ">=3.0", read: "false" },
       ],
+      compare: { ignore: DERIVED },
       lost: "SubDAGs do not exist in Airflow 3",
     },
     // The opposite of 2.x's is_active (migration 0067).
@@ -64,7 +68,7 @@ export const dag = defineEntity({
     has_task_concurrency_limits: {
       rows: [
         { in: "<2.0", read: "true" },
-        { in: ">=2.0", column: true },
+        { in: ">=2.0", column: true, write: "coalesce(c.has_task_concurrency_limits, true)" },
       ],
       compare: { ignore: DERIVED },
       lost: "1.10 has no place for it",
@@ -72,7 +76,7 @@ export const dag = defineEntity({
     max_consecutive_failed_dag_runs: {
       rows: [
         { in: "<2.9", read: "0" },
-        { in: ">=2.9", column: true },
+        { in: ">=2.9", column: true, write: "coalesce(c.max_consecutive_failed_dag_runs, 0)" },
       ],
       compare: { ignore: DERIVED },
       lost: "releases before 2.9 have no place for it",
@@ -86,15 +90,15 @@ export const dag = defineEntity({
     timetable_type: {
       rows: [
         { in: "<3.2", read: "''" },
-        { in: ">=3.2", column: true },
+        { in: ">=3.2", column: true, write: "coalesce(c.timetable_type, '')" },
       ],
       compare: { ignore: DERIVED },
       lost: "releases before 3.2 have no place for it",
     },
     partition_mapper_info: {
       rows: [
-        { in: "<3.3", read: "'[]'" },
-        { in: ">=3.3", column: true },
+        { in: "<3.3", read: "'[]'::json" },
+        { in: ">=3.3", column: true, write: "coalesce(c.partition_mapper_info, '[]'::json)" },
       ],
       compare: { ignore: DERIVED },
       lost: "releases before 3.3 have no place for it",

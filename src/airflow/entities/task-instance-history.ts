@@ -27,6 +27,13 @@ export const taskInstanceHistory = defineEntity({
       lost: "2.x has no ids for task instances",
     },
     ...tryFields,
+    // NULL means the task's id in the live row; in the history it is an HTTP 500 on the tries from 3.0 on.
+    task_display_name: {
+      rows: [
+        { in: "<3.0", column: true },
+        { in: ">=3.0", column: true, write: "coalesce(c.task_display_name, c.task_id)" },
+      ],
+    },
     // Without a time zone in every release: migration 0051 changes the live table only.
     trigger_timeout: always(),
   },

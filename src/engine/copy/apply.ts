@@ -70,7 +70,7 @@ async function prepare(run: CopyRun): Promise<readonly ChunkSpec[]> {
 
 /** No recorded step: a second life finds everything put back and, where it may, takes it off again. */
 async function takeOff(run: CopyRun, expected: ExpectedRows): Promise<void> {
-  if (run.isResumed) return;
+  if (run.way === "merge") return;
   await using target = await run.job.target.session();
   const loads = run.loadedBy("bulk").map(({ optimistic }) => ({
     table: optimistic.targetTable,

@@ -117,7 +117,7 @@ async function writeInTransaction(
   return await target.transaction(async () => {
     // First of all: a chunk done twice by two workers waits here, then skips.
     if (!(await claimChunk(target, { run: chunk.run, entity: chunk.entity, chunk: chunk.name }))) return ALREADY_THERE;
-    const merge = options.way === "merge" ? mergeStatements(translation) : undefined;
+    const merge = options.way === "merge" ? mergeStatements(translation, chunk.run) : undefined;
     for (const statement of merge?.before ?? []) await target.query(statement);
     const into = merge === undefined ? identifier(translation.targetTable) : merge.table;
     const copied = await pipe(source, target, translation, { ...options, into });

@@ -25,18 +25,21 @@ export class CopyRun implements AsyncDisposable {
   readonly dagRun: Translation;
   /** True when chunks were already there: what is left goes in by merge. */
   readonly isResumed: boolean;
+  /** How history goes in: by merge where some of it may be there already. */
+  readonly way: WayIn;
   #ids: IdRules;
   #lanes: ReadonlyMap<string, Lanes>;
 
   private constructor(
     job: CopyJob,
-    parts: Pick<CopyRun, "snapshot" | "selection" | "dagRun" | "isResumed"> & { ids: IdRules },
+    parts: Pick<CopyRun, "snapshot" | "selection" | "dagRun" | "isResumed" | "way"> & { ids: IdRules },
   ) {
     this.job = job;
     this.snapshot = parts.snapshot;
     this.selection = parts.selection;
     this.dagRun = parts.dagRun;
     this.isResumed = parts.isResumed;
+    this.way = parts.way;
     this.#ids = parts.ids;
     this.#lanes = allLanes(job, parts.ids);
   }
@@ -68,7 +71,9 @@ export class CopyRun implements AsyncDisposable {
           targetRelease: job.targetSide.release,
         });
       });
-      const run = new CopyRun(job, { snapshot, selection, dagRun, isResumed, ids: { offsets, maps: {} } });
+      const isMerged = isResumed || (await ledger.hasEarlierHistory(target, { id: job.run, source: job.identity }));
+      const way: WayIn = isMerged ? "merge" : "direct";
+      const run = new CopyRun(job, { snapshot, selection, dagRun, isResumed, way, ids: { offsets, maps: {} } });
       if (isResumed) {
         job.onEvent({ kind: "resumed", chunksThere: chunks });
         await run.loadMaps();
@@ -144,7 +149,7 @@ export class CopyRun implements AsyncDisposable {
   }
 
   async copy(spec: ChunkSpec): Promise<CopiedChunk> {
-    return await this.#copy(chunkOf(this.job.run, spec), this.isResumed ? "merge" : "direct");
+    return await this.#copy(chunkOf(this.job.run, spec), this.way);
   }
 
   /** Copies an entity of few rows as one chunk, by merge. */

@@ -65,10 +65,10 @@ async function settleEntity(
   const rule: IdRule = { entity: translation.entity.id, offset, low: low + offset, high: Math.max(end, high + offset) };
   const sequence = await sequenceOf(target, here.table, here.column);
   if (sequence !== undefined) {
-    await target.query(
-      "select setval($1::regclass, greatest($2::bigint, (select last_value from pg_sequences where (quote_ident(schemaname) || '.' || quote_ident(sequencename))::regclass = $1::regclass)))",
-      [sequence, Math.max(rule.high, taken?.high ?? 0)],
-    );
+    await target.query(`select setval($1::regclass, greatest($2::bigint, (select last_value from ${sequence})))`, [
+      sequence,
+      Math.max(rule.high, taken?.high ?? 0),
+    ]);
   }
   await writeIdRule(target, identity, rule);
   return rule;
@@ -97,7 +97,7 @@ export async function readIdMap(
   sides: { readonly fromSource: Translation; readonly fromTarget: Translation },
 ): Promise<readonly (readonly [number, number])[]> {
   const { entity } = sides.fromSource;
-  const key = entity.key.map((name) => `c.${identifier(name)}`).join(", ");
+  const key = sides.fromTarget.key.map((name) => `c.${identifier(name)}`).join(", ");
   const field = identifier(entity.serial?.field ?? "id");
   const read = (translation: Translation) =>
     `select c.${field} as id, jsonb_build_array(${key})::text as key from (${translation.canonical()}) c order by 1`;

@@ -1,4 +1,4 @@
-import type { Session } from "../../ports/database.ts";
+import type { Database, Session } from "../../ports/database.ts";
 import type { LeftOutRun, ResolvedSelection } from "../select/filters.ts";
 
 /**
@@ -61,6 +61,12 @@ export async function hasLedger(session: Session): Promise<boolean> {
   return rows[0]?.there === true;
 }
 
+/** True when the run has a row in the target's ledger. */
+export async function isBegun(target: Database, run: string): Promise<boolean> {
+  await using session = await target.session();
+  return (await hasLedger(session)) && (await readRun(session, run)) !== undefined;
+}
+
 /** The run's row, or undefined where it has not begun. */
 export async function readRun(session: Session, run: string): Promise<LedgerRun | undefined> {
   const rows = await session.query<{
@@ -121,6 +127,18 @@ export async function countChunks(session: Session, run: string): Promise<number
     [run],
   );
   return Number(rows[0]?.n ?? 0);
+}
+
+/** True when another run brought history of this source: its rows are there, so this one goes in by merge. */
+export async function hasEarlierHistory(
+  session: Session,
+  run: { readonly id: string; readonly source: string },
+): Promise<boolean> {
+  const rows = await session.query(
+    "select 1 from crosswind.chunk c join crosswind.run r on r.id = c.run where r.source = $1 and r.id <> $2 and c.chunk <> 'all' limit 1",
+    [run.source, run.id],
+  );
+  return rows.length > 0;
 }
 
 /** The first statement of a chunk's transaction: true when the chunk is ours to write, false when it is already there. */

@@ -1,4 +1,5 @@
 import type { Field, Sql } from "../../domain/entity.ts";
+import { literal } from "../select/filters.ts";
 import { identifier, type OutputColumn, type Translation } from "../translate/translate.ts";
 
 /** The statements of a merge, in the chunk's own transaction. */
@@ -13,10 +14,18 @@ const STAGED = "crosswind_staged";
 
 /** The entity's key where the target keeps all of it; else the target's primary key (notes, which hang on an id). */
 function keyColumns(translation: Translation): readonly OutputColumn[] {
-  const { key } = translation.entity;
+  const key = translation.key;
   const natural = translation.columns.filter((column) => key.includes(column.field));
   if (natural.length === key.length) return natural;
   return translation.columns.filter((column) => translation.targetKey.includes(column.column));
+}
+
+/** Objects that the target did not have become ours: a later plan does not take them for somebody else's. */
+function recordOwn(own: { entity: string; run: string; key: readonly OutputColumn[]; missing: Sql }): Sql {
+  const key = own.key.map((column) => `n.${identifier(column.column)}`).join(", ");
+  return `insert into crosswind.copied_object (source, entity, key)
+    select r.source, ${literal(own.entity)}, jsonb_build_array(${key})::text from ${STAGED} n, crosswind.run r
+    where r.id = ${literal(own.run)}::uuid and ${own.missing} on conflict do nothing`;
 }
 
 /** json has no equality; its text has. */
@@ -35,7 +44,7 @@ function isUpdated(field: Field | undefined, isSerial: boolean): boolean {
  *
  * Fields that verification ignores are never updated: they are the target's own once the row is there.
  */
-export function mergeStatements(translation: Translation): Merge {
+export function mergeStatements(translation: Translation, run: string): Merge {
   const { entity, columns, onTarget } = translation;
   const table = identifier(translation.targetTable);
   const key = keyColumns(translation);
@@ -62,6 +71,9 @@ export function mergeStatements(translation: Translation): Merge {
     ],
     after: [
       `analyze ${STAGED}`,
+      ...(entity.load === "merge"
+        ? [recordOwn({ entity: entity.id, run, key, missing: `not exists (select 1 from ${table} t where ${match})` })]
+        : []),
       ...update,
       `insert into ${table} (${inserted}) select ${values} from ${STAGED} n where not exists (select 1 from ${table} t where ${match})`,
     ],

@@ -1,4 +1,4 @@
-import { columnOf, rowOf, tableOf } from "../../airflow/define-entity.ts";
+import { columnOf, keyOf, rowOf, tableOf } from "../../airflow/define-entity.ts";
 import type { Conversion, Entity, Field, FieldRow, Sql } from "../../domain/entity.ts";
 import type { Release } from "../../domain/release.ts";
 import { columnType, type Schema } from "../../domain/schema.ts";
@@ -37,6 +37,8 @@ export interface Translation {
   readonly entity: Entity;
   readonly sourceTable: string;
   readonly targetTable: string;
+  /** Fields that identify a row in the target. */
+  readonly key: readonly string[];
   /** Columns of the target table's primary key. */
   readonly targetKey: readonly string[];
   readonly columns: readonly OutputColumn[];
@@ -189,6 +191,7 @@ export function translate(entity: Entity, options: TranslateOptions): Translatio
     entity,
     sourceTable,
     targetTable,
+    key: keyOf(entity, options.target.release),
     targetKey: options.target.schema.tables[targetTable]?.pk ?? [],
     columns,
     onTarget,

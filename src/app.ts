@@ -1,0 +1,147 @@
+import { randomUUID } from "node:crypto";
+import { parseFernetKeys } from "./airflow/codecs/index.ts";
+import { openEmbeddedPostgres } from "./databases/embedded/embedded-postgres.ts";
+import { thisHost } from "./databases/embedded/host.ts";
+import { openPostgres } from "./databases/postgres/postgres.ts";
+import { parsePostgresUrl } from "./databases/postgres/url.ts";
+import type { Config } from "./domain/config.ts";
+import type { Plan } from "./domain/plan.ts";
+import type { EventSink } from "./domain/run-event.ts";
+import { Secret } from "./domain/secret.ts";
+import { type CopySummary, defineApply } from "./engine/copy/apply.ts";
+import { isBegun } from "./engine/copy/ledger.ts";
+import { assertPlanHolds, makePlan, probeBoth, selectedEntities } from "./engine/plan/make-plan.ts";
+import type { PlanJob } from "./engine/plan/plan-job.ts";
+import type { Database } from "./ports/database.ts";
+import { type Ended, runDurably } from "./runs/dbos-runs.ts";
+import { VERSION } from "./version.ts";
+
+/** Both metadata databases of a configuration: the source read-only at the server. */
+export interface Sides extends AsyncDisposable {
+  readonly source: Database;
+  readonly target: Database;
+}
+
+/** Opens both databases; connections are made when they are first used. Throws DATABASE_URL_INVALID. */
+export function openSides(config: Config): Sides {
+  // One session for the holder of the read snapshot and one to probe, besides one per lane.
+  const maxSessions = config.lanes + 3;
+  const source = openPostgres({ url: config.source.database, name: "source", readOnly: true, maxSessions });
+  const target = openPostgres({ url: config.target.database, name: "target", maxSessions });
+  return {
+    source,
+    target,
+    [Symbol.asyncDispose]: async () => {
+      await source[Symbol.asyncDispose]();
+      await target[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function planJob(config: Config, sides: Sides, options: Pick<PlanJob, "acceptLoss" | "now" | "id">): PlanJob {
+  return {
+    source: sides.source,
+    target: sides.target,
+    ...(config.source.fernetKey === undefined ? {} : { sourceKeys: config.source.fernetKey }),
+    ...(config.target.fernetKey === undefined ? {} : { targetKeys: config.target.fernetKey }),
+    selection: config.select,
+    version: VERSION,
+    ...options,
+  };
+}
+
+/** Reads both sides and makes a plan; writes nothing. */
+export async function plan(
+  config: Config,
+  options: { readonly acceptLoss: boolean; readonly now: Date },
+): Promise<Plan> {
+  await using sides = openSides(config);
+  return await makePlan(planJob(config, sides, { ...options, id: randomUUID() }));
+}
+
+/** The state database: the configured one, or an embedded Postgres in `.crosswind/` beside the configuration. */
+export interface StateDatabase extends AsyncDisposable {
+  readonly url: Secret;
+  readonly label: string;
+}
+
+const STATE = "crosswind_state";
+
+/** Opens the state database; the embedded one is started on demand. */
+export async function openState(config: Pick<Config, "state">, homeDir: string): Promise<StateDatabase> {
+  if (config.state !== undefined) {
+    const { connectionString, label } = parsePostgresUrl(config.state);
+    return { url: new Secret(connectionString), label, [Symbol.asyncDispose]: async () => {} };
+  }
+  const server = await openEmbeddedPostgres({ name: "state", homeDir, host: thisHost("durable") });
+  return {
+    url: new Secret(server.url(STATE)),
+    label: `the embedded Postgres in ${homeDir}/.crosswind`,
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+export interface ApplyOptions {
+  readonly plan: Plan;
+  readonly planFile: string;
+  /** The folder of `.crosswind/`. */
+  readonly homeDir: string;
+  readonly now: Date;
+  readonly signal: AbortSignal;
+  readonly onEvent: EventSink;
+}
+
+/**
+ * Does what a plan says, or goes on where an earlier apply of it stopped.
+ *
+ * Throws PLAN_BLOCKED, PLAN_STALE, and whatever stops the copy.
+ */
+export async function apply(config: Config, options: ApplyOptions): Promise<Ended<CopySummary>> {
+  const { plan: planned } = options;
+  await using sides = openSides({ ...config, select: planned.selection });
+  const job = planJob({ ...config, select: planned.selection }, sides, {
+    acceptLoss: planned.acceptsLoss,
+    now: options.now,
+    id: planned.id,
+  });
+  const probed = await probeBoth(job);
+  await assertPlanHolds(job, {
+    plan: planned,
+    file: options.planFile,
+    probed,
+    isBegun: await isBegun(sides.target, planned.id),
+  });
+  const expected = Object.fromEntries(planned.entities.map((each) => [each.entity, each.toCopy]));
+  await using definition = defineApply(
+    {
+      run: planned.id,
+      planFile: options.planFile,
+      source: sides.source,
+      target: sides.target,
+      sourceSide: probed.source.side,
+      targetSide: probed.target.side,
+      identity: probed.source.facts.identity,
+      entities: selectedEntities(planned.selection.entities),
+      selection: planned.selection,
+      codecs: {
+        ...(config.source.fernetKey === undefined ? {} : { sourceKeys: parseFernetKeys(config.source.fernetKey) }),
+        ...(config.target.fernetKey === undefined ? {} : { targetKeys: parseFernetKeys(config.target.fernetKey) }),
+      },
+      lanes: config.lanes,
+      // A history of days counts from the day it was planned.
+      now: new Date(planned.createdAt),
+      onEvent: options.onEvent,
+    },
+    expected,
+  );
+  await using state = await openState(config, options.homeDir);
+  return await runDurably({
+    run: planned.id,
+    definition,
+    stateUrl: state.url,
+    stateLabel: state.label,
+    lanes: config.lanes,
+    version: VERSION,
+    signal: options.signal,
+  });
+}

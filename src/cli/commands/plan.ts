@@ -1,0 +1,41 @@
+import { resolve } from "node:path";
+import { z } from "zod";
+import { plan } from "../../app.ts";
+import { defineCommand, exitCodeOf } from "../command.ts";
+import { loadConfig } from "../config/load.ts";
+import { selectionOptions } from "../config/options.ts";
+import { writePlan } from "../plan-file.ts";
+import { planView } from "../views/plan.ts";
+
+const options = z.object({
+  output: z
+    .string()
+    .default("crosswind.plan.json")
+    .describe("file to save the plan in")
+    .meta({ short: "o", value: "PLAN" }),
+  ...selectionOptions,
+  acceptLoss: z.boolean().default(false).describe("plan for a target that is older than the source"),
+  show: z.enum(["findings"]).optional().describe("`findings`: print notes, too"),
+});
+
+/** `crosswind plan`: reads both sides, saves what an apply would do. */
+export const planCommand = defineCommand({
+  name: "plan",
+  summary: "read both sides and save what an apply would change; changes nothing",
+  options,
+  examples: [
+    "crosswind plan",
+    "crosswind plan -o week-1.plan.json --dag 'etl_*' --dag '!etl_tmp_*' --history 90d",
+    "crosswind plan --without variable:legacy_token --show findings",
+  ],
+  async run({ world, configFile }, { output, acceptLoss, show, ...selection }) {
+    const { config } = await loadConfig({ file: configFile, env: world.env, cwd: world.cwd, flags: { ...selection } });
+    const planned = await plan(config, { acceptLoss, now: world.now() });
+    await writePlan(resolve(world.cwd, output), planned);
+    return {
+      value: { plan: planned, file: output, showAll: show === "findings" },
+      exitCode: exitCodeOf(planned.findings),
+    };
+  },
+  view: planView,
+});

@@ -1,0 +1,155 @@
+import { userInfo } from "node:os";
+import { resolve } from "node:path";
+import { CommanderError, Command as Program } from "commander";
+import { isProblem } from "../domain/problem.ts";
+import { VERSION } from "../version.ts";
+import { type Command, type CommandContext, EXIT, type World } from "./command.ts";
+import { flagOf } from "./flags.ts";
+import { showBug, showProblem } from "./views/problem.ts";
+
+/** Commands by name, each loaded when it is asked for, so that `--help` starts fast. Words are `config show`-like paths. */
+export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  init: async () => (await import("./commands/init.ts")).initCommand as unknown as Command,
+  doctor: async () => (await import("./commands/doctor.ts")).doctorCommand as unknown as Command,
+  plan: async () => (await import("./commands/plan.ts")).planCommand as unknown as Command,
+  apply: async () => (await import("./commands/apply.ts")).applyCommand as unknown as Command,
+  status: async () => (await import("./commands/status.ts")).statusCommand as unknown as Command,
+  verify: async () => (await import("./commands/verify.ts")).verifyCommand as unknown as Command,
+  "config show": async () => (await import("./commands/config-show.ts")).configShowCommand as unknown as Command,
+};
+
+const ABOUT = "Moves an Apache Airflow environment to another one, with its whole history, proven value by value.";
+
+interface Globals {
+  readonly config: string;
+  readonly json: boolean;
+}
+
+/** The world of a real process. */
+function realWorld(): World {
+  const isTerminal = process.stderr.isTTY === true && process.stdout.isTTY === true;
+  return {
+    env: process.env,
+    cwd: process.cwd(),
+    now: () => new Date(),
+    user: userInfo().username,
+    isTerminal,
+    width: process.stdout.columns ?? 100,
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+  };
+}
+
+/** First Ctrl-C: finish what is under way, then stop. Second: stop at once; the ledger makes that safe, too. */
+function interruption(world: World): AbortSignal {
+  const controller = new AbortController();
+  const onSignal = (): void => {
+    if (controller.signal.aborted) process.exit(EXIT.problem);
+    controller.abort();
+    world.err("\nStopping after the chunks that are under way (again: stop at once, which is safe, too).\n");
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  return controller.signal;
+}
+
+const BLOCKED_CODES: ReadonlySet<string> = new Set(["PLAN_BLOCKED"]);
+
+function fail(error: unknown, world: World, json: boolean): number {
+  if (isProblem(error)) {
+    if (json) world.out(`${JSON.stringify({ problem: error.report })}\n`);
+    else world.err(`${showProblem(error.report, world.width)}\n`);
+    return BLOCKED_CODES.has(error.code) ? EXIT.blocked : EXIT.problem;
+  }
+  if (json) world.out(`${JSON.stringify({ bug: showBug(error, VERSION) })}\n`);
+  else world.err(`${showBug(error, VERSION)}\n`);
+  return EXIT.bug;
+}
+
+interface Invocation {
+  readonly world: World;
+  readonly globals: Globals;
+  readonly given: Readonly<Record<string, unknown>>;
+  readonly args: readonly string[];
+}
+
+async function invoke(command: Command, { world, globals, given, args }: Invocation): Promise<number> {
+  try {
+    const parsed = command.options.safeParse(given);
+    if (!parsed.success) {
+      const issues = parsed.error.issues.map((issue) => `  --${issue.path.join(".")}: ${issue.message}`);
+      world.err(`crosswind ${command.name}: wrong usage\n${issues.join("\n")}\n`);
+      return EXIT.usage;
+    }
+    const context: CommandContext = {
+      world,
+      configFile: resolve(world.cwd, globals.config),
+      json: globals.json,
+      signal: interruption(world),
+      progress: () => {},
+    };
+    const result = await command.run(context, parsed.data, args);
+    const text = globals.json
+      ? JSON.stringify(command.view.json(result.value))
+      : command.view.human(result.value, world);
+    world.out(`${text}\n`);
+    return result.exitCode ?? EXIT.done;
+  } catch (error) {
+    return fail(error, world, globals.json);
+  }
+}
+
+/** Adds `config show` below a parent `config` that is made once. */
+function parentOf(program: Program, words: readonly string[]): Program {
+  if (words.length === 1) return program;
+  const [name = ""] = words;
+  return program.commands.find((each) => each.name() === name) ?? program.command(name).description(`${name} commands`);
+}
+
+/** Builds the argument parser; `onRun` gets the exit code of the command that ran. */
+async function buildProgram(world: World, wanted: readonly string[], onRun: (code: number) => void): Promise<Program> {
+  const program = new Program("crosswind")
+    .description(ABOUT)
+    .version(VERSION)
+    .exitOverride()
+    .showHelpAfterError("(crosswind --help shows all commands)")
+    .configureOutput({ writeOut: world.out, writeErr: world.err });
+  const names = Object.keys(COMMANDS);
+  const named = names.filter((name) => wanted.includes(name.split(" ").at(-1) ?? ""));
+  for (const name of named.length === 0 ? names : named) {
+    const command = await COMMANDS[name]?.();
+    if (command === undefined) continue;
+    const words = name.split(" ");
+    const sub = parentOf(program, words)
+      .command(words.at(-1) ?? name)
+      .description(command.summary);
+    for (const argument of command.arguments ?? []) {
+      sub.argument(argument.isOptional === true ? `[${argument.name}]` : `<${argument.name}>`, argument.summary);
+    }
+    for (const [option, type] of Object.entries(command.options.shape)) sub.addOption(flagOf(option, type as never));
+    sub.option("-c, --config <FILE>", "configuration file", "crosswind.yaml");
+    sub.option("--json", "one JSON document on standard output, progress as NDJSON on standard error", false);
+    sub.addHelpText("after", `\nExamples:\n${command.examples.map((example) => `  ${example}`).join("\n")}`);
+    sub.action(async (...actual: unknown[]) => {
+      const { config, json, ...given } = sub.opts<Globals & Record<string, unknown>>();
+      const args = actual.slice(0, -2).filter((each): each is string => typeof each === "string");
+      onRun(await invoke(command, { world, globals: { config, json }, given, args }));
+    });
+  }
+  return program;
+}
+
+/** Runs the command line; gives the exit code. `argv` is without the interpreter and the script. */
+export async function main(argv: readonly string[], world: World = realWorld()): Promise<number> {
+  let code: number = EXIT.done;
+  const program = await buildProgram(world, argv, (result) => {
+    code = result;
+  });
+  try {
+    await program.parseAsync([...argv], { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    throw error;
+  }
+  return code;
+}

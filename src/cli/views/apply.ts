@@ -1,0 +1,63 @@
+import type { Plan } from "../../domain/plan.ts";
+import type { CopySummary } from "../../engine/copy/apply.ts";
+import type { View } from "../command.ts";
+import { bytes, count, duration, printable, table } from "./text.ts";
+
+/** What the command `apply` gives back when the run came to its end. */
+export interface ApplyResult {
+  readonly plan: Plan;
+  readonly summary: CopySummary;
+  readonly seconds: number;
+  /** True: an earlier apply of the same plan had done all of it. */
+  readonly wasDone: boolean;
+}
+
+function rows({ plan, summary }: ApplyResult): readonly (readonly string[])[] {
+  const copied = new Map(summary.entities.map((each) => [each.entity, each]));
+  return plan.entities
+    .filter((entity) => entity.sourceRows > 0)
+    .map((entity) => {
+      const left = entity.leftBehind.reduce((sum, each) => sum + each.rows, 0);
+      const why = entity.leftBehind.map((each) => `${count(each.rows)} ${each.reason}`).join("; ");
+      return [entity.title, count(copied.get(entity.entity)?.rows ?? 0), left === 0 ? "–" : count(left), why];
+    });
+}
+
+function changedLines({ summary }: ApplyResult): readonly string[] {
+  if (summary.changed.length === 0) return [];
+  const lines = summary.changed.map(
+    (each) =>
+      `  · ${each.entity}.${each.field}: ${count(each.count)} ${each.kind} (for example ${printable(each.examples[0] ?? "")})`,
+  );
+  return [
+    "Values that the target can not hold as they were (kept in another form, see docs/reference/changed-values.md):",
+    ...lines,
+    "",
+  ];
+}
+
+function human(result: ApplyResult): string {
+  const total = result.summary.entities.reduce(
+    (sum, each) => ({ rows: sum.rows + each.rows, bytes: sum.bytes + each.bytes }),
+    { rows: 0, bytes: 0 },
+  );
+  const speed = result.wasDone
+    ? "This plan was applied before; nothing was done again."
+    : `${count(total.rows)} rows, ${bytes(total.bytes)} in ${duration(result.seconds)}: ${count(Math.round(total.rows / Math.max(result.seconds, 0.001)))} rows a second. ${result.summary.indexesRebuilt} indexes and keys were rebuilt.`;
+  return [
+    table(
+      [{ title: "" }, { title: "copied", align: "right" }, { title: "left behind", align: "right" }, { title: "" }],
+      rows(result),
+    ),
+    "",
+    ...changedLines(result),
+    speed,
+    "Every DAG is paused on the target until its cutover. Next: crosswind verify",
+  ].join("\n");
+}
+
+/** What an apply did, for people and for programs. */
+export const applyView: View<ApplyResult> = {
+  human,
+  json: ({ plan, summary, seconds, wasDone }) => ({ plan: plan.id, seconds, wasDone, ...summary }),
+};

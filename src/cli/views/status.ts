@@ -1,0 +1,51 @@
+import type { MigrationStatus, RunStatus } from "../../engine/copy/read-status.ts";
+import type { View } from "../command.ts";
+import { bytes, count, table } from "./text.ts";
+
+function at(time: string | null): string {
+  return time === null ? "–" : `${time.slice(0, 19).replace("T", " ")} UTC`;
+}
+
+function runLine(run: RunStatus): readonly string[] {
+  const state = run.finishedAt === null ? "unfinished" : "done";
+  return [
+    run.id.slice(0, 8),
+    state,
+    at(run.startedAt),
+    at(run.finishedAt ?? run.lastChunkAt),
+    count(run.rows),
+    bytes(run.bytes),
+    count(run.leftOutRuns),
+  ];
+}
+
+function human(status: MigrationStatus): string {
+  const [newest] = status.runs;
+  if (newest === undefined) return "Nothing was copied to this target yet. Next: crosswind plan";
+  const right = "right" as const;
+  const columns = [
+    { title: "run" },
+    { title: "state" },
+    { title: "begun" },
+    { title: "last written" },
+    { title: "rows", align: right },
+    { title: "size", align: right },
+    { title: "runs left out", align: right },
+  ];
+  const entities = newest.entities.map((each) => [each.entity, count(each.rows), count(each.chunks)]);
+  return [
+    table(columns, status.runs.map(runLine)),
+    "",
+    table([{ title: "entity" }, { title: "rows", align: right }, { title: "chunks", align: right }], entities),
+    "",
+    ...(status.takenOff.length === 0
+      ? []
+      : [`${status.takenOff.length} indexes and keys are off: the next apply of the run's plan puts them back.`]),
+    newest.finishedAt === null
+      ? "The newest run has not come to its end. Next: crosswind apply with its plan goes on."
+      : "Next: crosswind verify",
+  ].join("\n");
+}
+
+/** The migration's state, for people and for programs. */
+export const statusView: View<MigrationStatus> = { human, json: (status) => status };

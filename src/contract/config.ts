@@ -1,0 +1,106 @@
+import { z } from "zod";
+
+const REFERENCE_HINT =
+  "A reference: ${env:NAME} for an environment variable, file:PATH for a file beside this one; ${env:NAME} and ${file:PATH} also inside a longer text.";
+
+function text(description: string): z.ZodString {
+  return z.string({ error: "must be text" }).min(1, { error: "must not be empty" }).describe(description);
+}
+
+function patterns(description: string): z.ZodArray<z.ZodString> {
+  return z
+    .array(z.string({ error: "must be text" }).min(1, { error: "must not be empty" }), {
+      error: 'must be a list, as ["*", "!tmp_*"]',
+    })
+    .min(1, { error: "must not be an empty list" })
+    .describe(description);
+}
+
+const history = z
+  .union([z.string(), z.number()], { error: "must be all, a number of days as 90d, or a number of runs as 100" })
+  .transform(String)
+  .pipe(
+    z
+      .string()
+      .regex(/^(all|[1-9]\d{0,6}d?)$/, { error: "must be all, a number of days as 90d, or a number of runs as 100" }),
+  )
+  .describe(
+    "How much history: all, the runs of the last days (90d), or the newest runs of each DAG (100). Default: all.",
+  );
+
+const without = z
+  .array(
+    z.string({ error: "must be text" }).regex(/^[a-z_]+:.+$/s, {
+      error: "must be ENTITY:NAME, as variable:legacy_token",
+    }),
+    { error: "must be a list, as [variable:legacy_token]" },
+  )
+  .describe("Single objects to leave out, as ENTITY:NAME. Default: none.");
+
+const lanes = z
+  .int({ error: "must be a whole number" })
+  .min(1, { error: "must be at least 1" })
+  .max(32, { error: "must be at most 32" })
+  .describe("Chunks copied at once, 1 to 32. Default: 2.");
+
+/** What is read of one setting, whether it comes from a flag, an environment variable or the file. */
+export const settingFields = {
+  database: text(
+    `The metadata database: postgresql://USER:PASSWORD@HOST:PORT/DATABASE; SQLAlchemy's driver suffixes are accepted. ${REFERENCE_HINT}`,
+  ),
+  fernetKey: text(
+    `[core] fernet_key of that Airflow: one key or several separated by commas, newest first. Only as a reference. ${REFERENCE_HINT}`,
+  ),
+  apiUrl: text("Where that Airflow's web server or API answers. Not used yet."),
+  apiUsername: text("User of the API. Not used yet."),
+  apiPassword: text(`Password of the API, only as a reference. Not used yet. ${REFERENCE_HINT}`),
+  apiToken: text(`Token of the API, only as a reference. Not used yet. ${REFERENCE_HINT}`),
+  dags: patterns('DAGs to move: patterns with * and ?; a leading ! excludes; later ones win. Default: ["*"].'),
+  entities: patterns('Kinds of content to move, as patterns (connection, xcom, log, ...). Default: ["*"].'),
+  history,
+  without,
+  state: text(
+    `A Postgres for the state of runs, shared by several machines. Default: an embedded one in .crosswind/. ${REFERENCE_HINT}`,
+  ),
+  lanes,
+};
+
+function group<S extends z.ZodRawShape>(shape: S, description: string): z.ZodObject<S, z.core.$strict> {
+  const names = Object.keys(shape).join(", ");
+  return z.strictObject(shape, { error: `must be a group of settings: ${names}` }).describe(description);
+}
+
+function environment(side: string) {
+  const { database, fernetKey, apiUrl, apiUsername, apiPassword, apiToken } = settingFields;
+  const api = { url: apiUrl, username: apiUsername, password: apiPassword, token: apiToken };
+  return group(
+    {
+      database: database.optional(),
+      fernetKey: fernetKey.optional(),
+      api: group(api, "Control of that Airflow through its API. Not used yet.").partial().optional(),
+    },
+    `The ${side} environment.`,
+  );
+}
+
+/**
+ * `crosswind.yaml` as it is written, references unresolved. Unknown keys are errors. Everything is optional here, because a flag or an
+ * environment variable may give it instead.
+ */
+export const configFile = group(
+  {
+    source: environment("source").optional(),
+    target: environment("target").optional(),
+    select: group({ dags: settingFields.dags, history, entities: settingFields.entities, without }, "What is moved.")
+      .partial()
+      .optional(),
+    state: settingFields.state.optional(),
+    lanes: lanes.optional(),
+  },
+  "Configuration of Crosswind.",
+);
+
+/** The JSON schema of `crosswind.yaml`, for editors. */
+export function configJsonSchema(): Readonly<Record<string, unknown>> {
+  return { title: "crosswind.yaml", ...z.toJSONSchema(configFile, { io: "input" }) };
+}

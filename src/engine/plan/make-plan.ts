@@ -1,0 +1,204 @@
+import { randomBytes } from "node:crypto";
+import { parseFernetKeys } from "../../airflow/codecs/index.ts";
+import { dagRun as dagRunEntity } from "../../airflow/entities/dag-run.ts";
+import { entities } from "../../airflow/entities/index.ts";
+import type { Entity } from "../../domain/entity.ts";
+import type { Finding } from "../../domain/finding.ts";
+import type { Plan, PlannedEntity } from "../../domain/plan.ts";
+import type { Secret } from "../../domain/secret.ts";
+import type { Session } from "../../ports/database.ts";
+import { allLanes, dagRunOf } from "../copy/copy-context.ts";
+import { hasLedger } from "../copy/ledger.ts";
+import { type ProbedSide, probeSide } from "../probe/probe-side.ts";
+import { exclusionsFor, resolveSelection } from "../select/filters.ts";
+import { isSelected } from "../select/match.ts";
+import { NO_ID_RULES } from "../translate/translate.ts";
+import { checkObjects, checkSecrets, checkTargetKey } from "./checks-objects.ts";
+import { checkDirection, checkIndexes, checkLengths, checkPaused, checkRuns, checkTables } from "./checks-target.ts";
+import { countLost, countRows, type LostField } from "./count-rows.ts";
+import type { PlanCheck, PlanContext, PlanJob } from "./plan-job.ts";
+import * as problems from "./problems.ts";
+
+const CHECKS: readonly PlanCheck[] = [
+  checkDirection,
+  checkSecrets,
+  checkTargetKey,
+  checkPaused,
+  checkRuns,
+  checkObjects,
+  checkLengths,
+  checkTables,
+  checkIndexes,
+];
+
+/** Rows a second that were measured on two cores, slow and fast: what an estimate is made of (bench/results). */
+const ROWS_PER_SECOND = { low: 40_000, high: 100_000 } as const;
+const LEAST_SECONDS = 2;
+
+/** The entities of a selection, in copy order. */
+export function selectedEntities(patterns: readonly string[]): readonly Entity[] {
+  return entities.filter((entity) => isSelected(entity.id, patterns));
+}
+
+/** Probes both sides. Throws SAME_DATABASE. */
+export async function probeBoth(job: PlanJob): Promise<{ source: ProbedSide; target: ProbedSide }> {
+  const source = await probeSide(job.source, { name: "source", entities, keys: job.sourceKeys });
+  const target = await probeSide(job.target, { name: "target", entities, keys: job.targetKeys });
+  if (source.facts.identity === target.facts.identity) throw problems.sameDatabase({ label: source.facts.label });
+  return { source, target };
+}
+
+function keysOf(keys: Secret | undefined) {
+  return keys === undefined ? undefined : parseFernetKeys(keys);
+}
+
+async function openContext(job: PlanJob, sessions: { source: Session; target: Session }): Promise<PlanContext> {
+  const probed = await probeBoth(job);
+  const selected = selectedEntities(job.selection.entities);
+  const [sourceKeys, targetKeys] = [keysOf(job.sourceKeys), keysOf(job.targetKeys)];
+  const sides = { sourceSide: probed.source.side, targetSide: probed.target.side, entities: selected };
+  const dagRun = dagRunOf(sides, dagRunEntity);
+  const resolved = await resolveSelection(sessions.source, dagRun, { selection: job.selection, now: job.now });
+  if (resolved.dags?.length === 0) throw problems.nothingSelected({ patterns: job.selection.dags.join(" ") });
+  const lanes = allLanes(sides, NO_ID_RULES);
+  return {
+    job,
+    ...probed,
+    sourceSession: sessions.source,
+    targetSession: sessions.target,
+    ...(sourceKeys === undefined ? {} : { sourceKeys }),
+    ...(targetKeys === undefined ? {} : { targetKeys }),
+    digestKey: randomBytes(32),
+    selected,
+    dagRun,
+    resolved,
+    translations: new Map([...lanes].map(([id, each]) => [id, each.optimistic])),
+  };
+}
+
+async function readCopied(context: PlanContext): Promise<ReadonlyMap<string, number>> {
+  if (!(await hasLedger(context.targetSession))) return new Map();
+  const rows = await context.targetSession.query<{ entity: string; rows: string }>(
+    `select c.entity, sum(c.rows) as rows from crosswind.chunk c join crosswind.run r on r.id = c.run
+     where r.source = $1 and r.id = (select id from crosswind.run where source = $1 order by started_at desc limit 1) group by c.entity`,
+    [context.source.facts.identity],
+  );
+  return new Map(rows.map((row) => [row.entity, Number(row.rows)]));
+}
+
+function lostFinding(entity: Entity, lost: LostField): Finding {
+  return {
+    code: "FIELD_LOST",
+    severity: "note",
+    entity: entity.id,
+    what: `${entity.title}: ${lost.rows} values of ${lost.field} stay behind: ${lost.reason}`,
+    next: [],
+    count: lost.rows,
+  };
+}
+
+async function countAll(context: PlanContext): Promise<{ entities: PlannedEntity[]; findings: Finding[] }> {
+  const copied = await readCopied(context);
+  const planned: PlannedEntity[] = [];
+  const findings: Finding[] = [];
+  for (const entity of context.selected) {
+    const translation = context.translations.get(entity.id);
+    if (translation === undefined) {
+      const lost = await countLost(context.sourceSession, entity, context.source.side);
+      if (lost !== undefined) planned.push(lost);
+      continue;
+    }
+    const exclusions = exclusionsFor(translation, context.resolved, {
+      dagRun: context.dagRun,
+      targetRelease: context.target.side.release,
+    });
+    const counted = await countRows(context.sourceSession, translation, {
+      source: context.source.side,
+      target: context.target.side,
+      exclusions,
+      alreadyThere: copied.get(entity.id) ?? 0,
+    });
+    planned.push(counted.planned);
+    findings.push(...counted.lost.map((lost) => lostFinding(entity, lost)));
+  }
+  return { entities: planned, findings };
+}
+
+function estimate(planned: readonly PlannedEntity[]): Plan["estimate"] {
+  const rows = planned.reduce((sum, each) => sum + each.toCopy, 0);
+  const bytes = planned.reduce((sum, each) => sum + each.estimatedBytes, 0);
+  const seconds = (rate: number) => Math.max(LEAST_SECONDS, Math.ceil(rows / rate));
+  return { rows, bytes, seconds: [seconds(ROWS_PER_SECOND.high), seconds(ROWS_PER_SECOND.low)] };
+}
+
+/**
+ * Reads both sides and lists what an apply would do, with every finding at once. Writes nothing.
+ *
+ * The source is read in one REPEATABLE READ snapshot, so that the counts agree with each other.
+ */
+export async function makePlan(job: PlanJob): Promise<Plan> {
+  await using source = await job.source.session();
+  await using target = await job.target.session();
+  return await source.transaction(async () => {
+    const context = await openContext(job, { source, target });
+    const counted = await countAll(context);
+    const findings: Finding[] = [];
+    for (const check of CHECKS) findings.push(...(await check(context)));
+    return {
+      format: 1,
+      id: job.id,
+      createdAt: job.now.toISOString(),
+      crosswind: job.version,
+      source: context.source.facts,
+      target: context.target.facts,
+      selection: job.selection,
+      acceptsLoss: job.acceptLoss,
+      entities: counted.entities,
+      findings: [...findings, ...counted.findings],
+      estimate: estimate(counted.entities),
+    };
+  }, "isolation level repeatable read, read only");
+}
+
+/** What of a plan no longer holds: new rows on a working source do not count. */
+export function staleParts(plan: Plan, now: { source: ProbedSide; target: ProbedSide }): readonly string[] {
+  const parts: string[] = [];
+  for (const side of ["source", "target"] as const) {
+    const [then, today] = [plan[side], now[side].facts];
+    if (then.identity !== today.identity)
+      parts.push(`the ${side} is another database (${today.label}, not ${then.label})`);
+    else if (JSON.stringify(then.heads) !== JSON.stringify(today.heads))
+      parts.push(`the ${side} was migrated to Airflow ${today.airflow}`);
+    else if (then.columns !== today.columns) parts.push(`columns of the ${side} have changed`);
+    if (then.keys !== today.keys) parts.push(`the ${side}'s Fernet key is not the one that was planned with`);
+  }
+  return parts;
+}
+
+interface Held {
+  readonly plan: Plan;
+  readonly file: string;
+  readonly probed: { readonly source: ProbedSide; readonly target: ProbedSide };
+  /** Begun: what is in the way now may be our own. */
+  readonly isBegun: boolean;
+}
+
+/** Refuses a plan that is blocked or no longer holds. Throws PLAN_BLOCKED, PLAN_STALE. */
+export async function assertPlanHolds(job: PlanJob, { plan, file, probed, isBegun }: Held): Promise<void> {
+  const blockers = plan.findings.filter((finding) => finding.severity === "blocker");
+  if (blockers[0] !== undefined) {
+    throw problems.planBlocked({ file, count: blockers.length, first: `${blockers[0].code}, ${blockers[0].what}` });
+  }
+  const stale = staleParts(plan, probed);
+  if (stale.length > 0) throw problems.planStale({ file, changes: stale.join("; ") });
+  if (isBegun) return;
+  await using source = await job.source.session();
+  await using target = await job.target.session();
+  const now = await source.transaction(async () => {
+    const context = await openContext(job, { source, target });
+    const findings: Finding[] = [];
+    for (const check of CHECKS) findings.push(...(await check(context)));
+    return findings.filter((finding) => finding.severity === "blocker");
+  }, "isolation level repeatable read, read only");
+  if (now[0] !== undefined) throw problems.planStale({ file, changes: `${now[0].code}, ${now[0].what}` });
+}

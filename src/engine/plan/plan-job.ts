@@ -1,0 +1,55 @@
+import type { FernetKeys } from "../../airflow/codecs/index.ts";
+import type { Entity } from "../../domain/entity.ts";
+import type { Finding } from "../../domain/finding.ts";
+import type { Secret } from "../../domain/secret.ts";
+import type { Selection } from "../../domain/selection.ts";
+import type { Database, Session } from "../../ports/database.ts";
+import type { ProbedSide } from "../probe/probe-side.ts";
+import type { ResolvedSelection } from "../select/filters.ts";
+import type { Translation } from "../translate/translate.ts";
+
+/** What a plan is made from. */
+export interface PlanJob {
+  readonly source: Database;
+  readonly target: Database;
+  readonly sourceKeys?: Secret;
+  readonly targetKeys?: Secret;
+  readonly selection: Selection;
+  readonly acceptLoss: boolean;
+  readonly now: Date;
+  readonly id: string;
+  readonly version: string;
+}
+
+/** What the checks of a plan look at. Sessions are read-only on the source; on the target nothing is written. */
+export interface PlanContext {
+  readonly job: PlanJob;
+  readonly source: ProbedSide;
+  readonly target: ProbedSide;
+  readonly sourceSession: Session;
+  readonly targetSession: Session;
+  readonly sourceKeys?: FernetKeys;
+  readonly targetKeys?: FernetKeys;
+  /** Random, for this plan alone. */
+  readonly digestKey: Buffer;
+  readonly selected: readonly Entity[];
+  readonly dagRun: Translation;
+  readonly resolved: ResolvedSelection;
+  /** Translation source to target, by entity id, of entities with a place on both sides. */
+  readonly translations: ReadonlyMap<string, Translation>;
+}
+
+/** One check: its findings, none when all is well. */
+export type PlanCheck = (context: PlanContext) => Promise<readonly Finding[]>;
+
+/** Names for a finding: at most a screenful, with how many there are in all. */
+export function subjectsOf(names: readonly string[]): { readonly subjects: readonly string[]; readonly count: number } {
+  return { subjects: names.slice(0, 20), count: names.length };
+}
+
+/** Some names for a sentence: `"a", "b", "c" and 12 more`. */
+export function enumerate(names: readonly string[], most = 3): string {
+  const shown = names.slice(0, most).map((name) => `"${name}"`);
+  const rest = names.length - shown.length;
+  return rest > 0 ? `${shown.join(", ")} and ${rest} more` : shown.join(", ");
+}

@@ -1,0 +1,35 @@
+import { defineProblem } from "../../domain/problem.ts";
+
+const NOTHING = "nothing was written on either side.";
+
+export const sameDatabase = defineProblem<{ label: string }>({
+  code: "SAME_DATABASE",
+  what: ({ label }) => `source and target are the same database (${label}).`,
+  safe: () => NOTHING,
+  next: () => ["name another database as the target in crosswind.yaml"],
+  retry: "after-fix",
+});
+
+export const planStale = defineProblem<{ file: string; changes: string }>({
+  code: "PLAN_STALE",
+  what: ({ changes }) => `the plan no longer holds: ${changes}.`,
+  safe: () => NOTHING,
+  next: ({ file }) => [`plan again: crosswind plan -o ${file}`],
+  retry: "after-fix",
+});
+
+export const planBlocked = defineProblem<{ file: string; count: number; first: string }>({
+  code: "PLAN_BLOCKED",
+  what: ({ count, first }) => `the plan is blocked by ${count} findings; the first: ${first}.`,
+  safe: () => NOTHING,
+  next: ({ file }) => [`mend them, then plan again: crosswind plan -o ${file}`],
+  retry: "after-fix",
+});
+
+export const nothingSelected = defineProblem<{ patterns: string }>({
+  code: "NOTHING_SELECTED",
+  what: ({ patterns }) => `the selection ${patterns} matches no DAG of the source.`,
+  safe: () => NOTHING,
+  next: () => ["check select.dags in crosswind.yaml, or --dag"],
+  retry: "after-fix",
+});
