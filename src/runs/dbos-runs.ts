@@ -145,6 +145,8 @@ async function launch<T>(options: DurableOptions<T>, workflows: Workflows<T>): P
     executorID: `run ${options.run}`,
     logger: quiet,
     useListenNotify: false,
+    // Its timeout is set by a query that runs into the next one, which the driver warns about on the user's terminal.
+    systemDatabaseIdleTransactionTimeoutMs: 0,
   });
   try {
     await DBOS.launch();

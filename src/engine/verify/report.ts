@@ -1,0 +1,61 @@
+/** A column that is not compared, and why. */
+export interface IgnoredColumn {
+  readonly column: string;
+  readonly reason: string;
+}
+
+/**
+ * How an entity compared. Counts are rows: `sourceRows` of the selection, `targetRows` of those that are ours.
+ *
+ * `sourceRows = equal + different + missing` and `targetRows = equal + different + unexpected`.
+ */
+export interface VerifiedEntity {
+  readonly entity: string;
+  readonly title: string;
+  readonly sourceRows: number;
+  readonly targetRows: number;
+  readonly equal: number;
+  readonly different: number;
+  /** The target does not have them. */
+  readonly missing: number;
+  /** Only the target has them, among rows that a copy wrote. */
+  readonly unexpected: number;
+  /** `digest`: sums of hashes, then rows where they differ; `values`: every value, secrets as keyed digests. */
+  readonly comparedAs: "digest" | "values";
+  /** True where secrets were compared after decryption. */
+  readonly decrypted: boolean;
+  readonly ignored: readonly IgnoredColumn[];
+}
+
+/** Both values of a column; null is SQL NULL. Very long values are cut, with their length and a digest. */
+export interface ColumnDifference {
+  readonly column: string;
+  readonly source: string | null;
+  readonly target: string | null;
+}
+
+/** A row that is not the same on both sides. `columns` is empty where one side has no row. */
+export interface RowDifference {
+  readonly entity: string;
+  readonly kind: "different" | "missing" | "unexpected";
+  /** What names the row to people: its key, mostly. */
+  readonly label: string;
+  readonly columns: readonly ColumnDifference[];
+}
+
+/** What verification found. Equal when `differences` is empty. */
+export interface VerifyReport {
+  readonly entities: readonly VerifiedEntity[];
+  /** In detail, at most `maxDifferences` of each entity; the counts of `entities` are complete. */
+  readonly differences: readonly RowDifference[];
+  /** Runs that were not compared because they are, or were when they would have been copied, not finished. */
+  readonly leftOutRuns: number;
+  /** Rows of the source that were compared. */
+  readonly rows: number;
+  readonly seconds: number;
+}
+
+/** True when no entity has a difference. */
+export function isEqual(report: VerifyReport): boolean {
+  return report.entities.every((each) => each.different + each.missing + each.unexpected === 0);
+}
