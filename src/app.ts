@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { parseFernetKeys } from "./airflow/codecs/index.ts";
+import { type CodecContext, parseFernetKeys } from "./airflow/codecs/index.ts";
 import { openEmbeddedPostgres } from "./databases/embedded/embedded-postgres.ts";
 import { thisHost } from "./databases/embedded/host.ts";
 import { openPostgres } from "./databases/postgres/postgres.ts";
@@ -12,9 +12,10 @@ import { type CopySummary, defineApply } from "./engine/copy/apply.ts";
 import { isBegun } from "./engine/copy/ledger.ts";
 import { assertPlanHolds, makePlan, probeBoth, selectedEntities } from "./engine/plan/make-plan.ts";
 import type { PlanJob } from "./engine/plan/plan-job.ts";
+import type { VerifyReport } from "./engine/verify/report.ts";
+import { verifyCopy } from "./engine/verify/verify-copy.ts";
 import type { Database } from "./ports/database.ts";
 import { type Ended, runDurably } from "./runs/dbos-runs.ts";
-import { VERSION } from "./version.ts";
 
 /** Both metadata databases of a configuration: the source read-only at the server. */
 export interface Sides extends AsyncDisposable {
@@ -38,25 +39,59 @@ export function openSides(config: Config): Sides {
   };
 }
 
-function planJob(config: Config, sides: Sides, options: Pick<PlanJob, "acceptLoss" | "now" | "id">): PlanJob {
+function planJob(
+  config: Config,
+  sides: Sides,
+  options: Pick<PlanJob, "acceptLoss" | "now" | "id" | "version">,
+): PlanJob {
   return {
     source: sides.source,
     target: sides.target,
     ...(config.source.fernetKey === undefined ? {} : { sourceKeys: config.source.fernetKey }),
     ...(config.target.fernetKey === undefined ? {} : { targetKeys: config.target.fernetKey }),
     selection: config.select,
-    version: VERSION,
     ...options,
   };
 }
 
 /** Reads both sides and makes a plan; writes nothing. */
-export async function plan(
-  config: Config,
-  options: { readonly acceptLoss: boolean; readonly now: Date },
-): Promise<Plan> {
+export async function plan(config: Config, options: Pick<PlanJob, "acceptLoss" | "now" | "version">): Promise<Plan> {
   await using sides = openSides(config);
   return await makePlan(planJob(config, sides, { ...options, id: randomUUID() }));
+}
+
+export interface VerifyOptions {
+  /** Patterns of DAGs; default: everything that was copied. */
+  readonly dags?: readonly string[];
+  readonly now: () => Date;
+  readonly signal: AbortSignal;
+  readonly onEvent: EventSink;
+}
+
+/** Both sides' Fernet keys, as a copy from source to target needs them. */
+function codecContext(config: Config): CodecContext {
+  const [source, target] = [config.source.fernetKey, config.target.fernetKey];
+  return {
+    ...(source === undefined ? {} : { sourceKeys: parseFernetKeys(source) }),
+    ...(target === undefined ? {} : { targetKeys: parseFernetKeys(target) }),
+  };
+}
+
+/** Compares what was copied with the source; writes nothing. */
+export async function verifyEnvironment(config: Config, options: VerifyOptions): Promise<VerifyReport> {
+  await using sides = openSides(config);
+  const probed = await probeBoth(sides);
+  return await verifyCopy({
+    source: sides.source,
+    target: sides.target,
+    sourceSide: probed.source.side,
+    targetSide: probed.target.side,
+    identity: probed.source.facts.identity,
+    entities: selectedEntities(config.select.entities),
+    selection: config.select,
+    codecs: codecContext(config),
+    ...options,
+  });
 }
 
 /** The state database: the configured one, or an embedded Postgres in `.crosswind/` beside the configuration. */
@@ -84,6 +119,8 @@ export async function openState(config: Pick<Config, "state">, homeDir: string):
 export interface ApplyOptions {
   readonly plan: Plan;
   readonly planFile: string;
+  /** The package's version. */
+  readonly version: string;
   /** The folder of `.crosswind/`. */
   readonly homeDir: string;
   readonly now: Date;
@@ -103,6 +140,7 @@ export async function apply(config: Config, options: ApplyOptions): Promise<Ende
     acceptLoss: planned.acceptsLoss,
     now: options.now,
     id: planned.id,
+    version: options.version,
   });
   const probed = await probeBoth(job);
   await assertPlanHolds(job, {
@@ -123,10 +161,7 @@ export async function apply(config: Config, options: ApplyOptions): Promise<Ende
       identity: probed.source.facts.identity,
       entities: selectedEntities(planned.selection.entities),
       selection: planned.selection,
-      codecs: {
-        ...(config.source.fernetKey === undefined ? {} : { sourceKeys: parseFernetKeys(config.source.fernetKey) }),
-        ...(config.target.fernetKey === undefined ? {} : { targetKeys: parseFernetKeys(config.target.fernetKey) }),
-      },
+      codecs: codecContext(config),
       lanes: config.lanes,
       // A history of days counts from the day it was planned.
       now: new Date(planned.createdAt),
@@ -141,7 +176,7 @@ export async function apply(config: Config, options: ApplyOptions): Promise<Ende
     stateUrl: state.url,
     stateLabel: state.label,
     lanes: config.lanes,
-    version: VERSION,
+    version: options.version,
     signal: options.signal,
   });
 }

@@ -10,6 +10,7 @@ const PARTS: readonly { readonly name: string; readonly command: string }[] = [
   { name: "types", command: "npm run --silent types" },
   { name: "boundaries", command: "npm run --silent boundaries" },
   { name: "unused", command: "npm run --silent unused" },
+  { name: "docs", command: "node tools/generate-docs.ts --check" },
   { name: "unit", command: "vitest run --project unit" },
 ];
 

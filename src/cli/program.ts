@@ -2,9 +2,9 @@ import { userInfo } from "node:os";
 import { resolve } from "node:path";
 import { CommanderError, Command as Program } from "commander";
 import { isProblem } from "../domain/problem.ts";
-import { VERSION } from "../version.ts";
 import { type Command, type CommandContext, EXIT, type World } from "./command.ts";
 import { flagOf } from "./flags.ts";
+import { VERSION } from "./version.ts";
 import { showBug, showProblem } from "./views/problem.ts";
 
 /** Commands by name, each loaded when it is asked for, so that `--help` starts fast. Words are `config show`-like paths. */
@@ -27,7 +27,7 @@ interface Globals {
 
 /** The world of a real process. */
 function realWorld(): World {
-  const isTerminal = process.stderr.isTTY === true && process.stdout.isTTY === true;
+  const isTerminal = process.stderr.isTTY && process.stdout.isTTY;
   return {
     env: process.env,
     cwd: process.cwd(),

@@ -29,7 +29,8 @@ function ndjson(world: World): Progress {
   };
 }
 
-function sentence(event: RunEvent): string | undefined {
+/** The event as a sentence; empty for events that say nothing to a person. */
+function sentence(event: RunEvent): string {
   switch (event.kind) {
     case "phase":
       return PHASES[event.phase];
@@ -51,7 +52,9 @@ function sentence(event: RunEvent): string | undefined {
       return `${event.entity}: ${count(event.rows)} rows compared`;
     case "planned":
     case "bytes":
-      return undefined;
+      return "";
+    default:
+      return event satisfies never;
   }
 }
 
@@ -62,7 +65,7 @@ function lines(world: World): Progress {
     take: (event) => {
       const text = sentence(event);
       const seconds = ((world.now().getTime() - start) / 1000).toFixed(1);
-      if (text !== undefined) world.err(`${seconds.padStart(7)} s  ${text}\n`);
+      if (text !== "") world.err(`${seconds.padStart(7)} s  ${text}\n`);
     },
     stop: () => {},
   };

@@ -46,8 +46,9 @@ export const connection = defineEntity({
       ],
       codec: "secret",
     },
-    is_encrypted: [{ column: true, read: "coalesce(s.password, '') <> ''" }],
-    is_extra_encrypted: [{ column: true, read: "coalesce(s.extra, '') <> ''" }],
+    // The codec encrypts the empty value, too.
+    is_encrypted: [{ column: true, read: "s.password is not null" }],
+    is_extra_encrypted: [{ column: true, read: "s.extra is not null" }],
     description: { rows: since("2.0"), lost: "1.10 has no place for a connection's description" },
     team_name: teamName,
     is_repeated: [

@@ -120,8 +120,12 @@ export const dagRun = defineEntity({
     },
     data_interval_start: { rows: since("2.2"), lost: "releases before 2.2 know no data intervals" },
     data_interval_end: { rows: since("2.2"), lost: "releases before 2.2 know no data intervals" },
+    // NULL means the template with the smallest id (DagRun.get_log_template), which is another one on the target: said outright.
     log_template_id: {
-      rows: since("2.3"),
+      rows: [
+        { in: "<2.3" },
+        { in: ">=2.3", column: true, read: "coalesce(s.log_template_id, (select min(t.id) from log_template t))" },
+      ],
       references: "log_template",
       lost: "releases before 2.3 take the layout of log files from their configuration",
     },

@@ -25,7 +25,11 @@ export const variable = defineEntity({
       ],
       codec: "secret",
     },
-    is_encrypted: [{ column: true, read: "coalesce(s.val, '') <> ''" }],
+    // The codec encrypts the empty value, too, as Airflow does.
+    is_encrypted: [
+      { in: "<3.2", column: true, read: "s.val is not null" },
+      { in: ">=3.2", column: true, read: "s.val is not null", write: "true" },
+    ],
     description: { rows: since("2.1"), lost: "releases before 2.1 have no place for a variable's description" },
     team_name: teamName,
   },

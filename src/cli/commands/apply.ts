@@ -6,6 +6,7 @@ import { defineCommand } from "../command.ts";
 import { loadConfig } from "../config/load.ts";
 import { readPlan } from "../plan-file.ts";
 import { showProgress } from "../progress.ts";
+import { VERSION } from "../version.ts";
 import { applyView } from "../views/apply.ts";
 
 /** `crosswind apply`: does what a saved plan says, or goes on where an earlier apply of it stopped. */
@@ -24,6 +25,7 @@ export const applyCommand = defineCommand({
       const ended = await apply(config, {
         plan,
         planFile: file,
+        version: VERSION,
         homeDir: dirname(configFile),
         now: world.now(),
         signal,

@@ -5,6 +5,7 @@ import { defineCommand, exitCodeOf } from "../command.ts";
 import { loadConfig } from "../config/load.ts";
 import { selectionOptions } from "../config/options.ts";
 import { writePlan } from "../plan-file.ts";
+import { VERSION } from "../version.ts";
 import { planView } from "../views/plan.ts";
 
 const options = z.object({
@@ -30,7 +31,7 @@ export const planCommand = defineCommand({
   ],
   async run({ world, configFile }, { output, acceptLoss, show, ...selection }) {
     const { config } = await loadConfig({ file: configFile, env: world.env, cwd: world.cwd, flags: { ...selection } });
-    const planned = await plan(config, { acceptLoss, now: world.now() });
+    const planned = await plan(config, { acceptLoss, now: world.now(), version: VERSION });
     await writePlan(resolve(world.cwd, output), planned);
     return {
       value: { plan: planned, file: output, showAll: show === "findings" },

@@ -9,7 +9,7 @@ import { type Picked, pick, type Sources } from "./pick.ts";
 import * as problems from "./problems.ts";
 import { type FileValues, readConfigFile } from "./read-file.ts";
 import { isOnlyReferences, REFERENCE, type ResolvedText, resolveText } from "./references.ts";
-import { type Setting, settingSpecs } from "./settings.ts";
+import { type Setting, type SettingKind, settingSpecs } from "./settings.ts";
 import { hasPassword, urlLabel } from "./url-label.ts";
 
 /** What settings are read from. */
@@ -142,20 +142,19 @@ function toSetting({ picked, value, references }: Resolved): Setting {
   };
 }
 
+/** A value of each kind for people; `resolved` is undefined where a reference is missing or nobody resolved it. */
+const SHOWN: Readonly<Record<SettingKind, (value: unknown, resolved: string | undefined) => string>> = {
+  url: (_, resolved) => (resolved === undefined ? "" : urlLabel(resolved)),
+  secret: (_, resolved) => (resolved === undefined ? "" : String(new Secret(resolved))),
+  list: (value) => (value as readonly string[]).join(", "),
+  history: String,
+  number: String,
+  text: String,
+};
+
 function shownValue({ spec, origin, value }: Picked, resolved: string | undefined): string {
   if (origin === "not set") return "";
-  switch (spec.kind) {
-    case "url":
-      return spec.isForLater === true ? urlLabel(String(value)) : resolved === undefined ? "" : urlLabel(resolved);
-    case "secret":
-      return spec.isForLater !== true && resolved === undefined ? "" : String(new Secret(""));
-    case "list":
-      return (value as readonly string[]).join(", ");
-    case "history":
-    case "number":
-    case "text":
-      return String(value);
-  }
+  return SHOWN[spec.kind](value, spec.isForLater === true ? String(value) : resolved);
 }
 
 function toConfig(resolved: readonly Resolved[]): Config {

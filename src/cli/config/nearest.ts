@@ -1,9 +1,9 @@
 /** Letters to change, add or leave out to get from one word to the other (Levenshtein). */
 function distance(left: string, right: string): number {
   const first = Array.from({ length: right.length + 1 }, (_, index) => index);
-  const last = [...left].reduce<readonly number[]>((above, letter, row) => {
+  const last = Array.from(left).reduce<readonly number[]>((above, letter, row) => {
     const next = [row + 1];
-    for (const [column, other] of [...right].entries()) {
+    for (const [column, other] of Array.from(right).entries()) {
       const changed = (above[column] ?? 0) + (letter === other ? 0 : 1);
       next.push(Math.min(changed, (above[column + 1] ?? 0) + 1, (next[column] ?? 0) + 1));
     }

@@ -97,3 +97,19 @@ export const flagsMissing = defineProblem<{ command: string; flags: readonly str
   ],
   retry: "after-fix",
 });
+
+export const initCancelled = defineProblem({
+  code: "INIT_CANCELLED",
+  what: () => "the questions were not answered to the end.",
+  safe: () => "nothing was written.",
+  next: () => ["crosswind init"],
+  retry: "after-fix",
+});
+
+export const stateUnreachable = defineProblem<{ where: string; reason: string }>({
+  code: "STATE_UNREACHABLE",
+  what: ({ where, reason }) => `the state database at ${where} does not answer: ${reason}.`,
+  safe: () => NOTHING,
+  next: () => ["check the setting state in crosswind.yaml; without it an embedded Postgres is used"],
+  retry: "after-fix",
+});

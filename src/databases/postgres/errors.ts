@@ -7,6 +7,7 @@ interface DriverError {
   readonly message?: string;
   readonly schema?: string;
   readonly table?: string;
+  readonly detail?: string;
 }
 
 type Maker = (where: string, error: DriverError) => Error;
@@ -16,12 +17,10 @@ const unreachable: Maker = (where, error) => problems.databaseUnreachable({ wher
 const refused: Maker = (where, error) => problems.databaseRefused({ where, reason: reasonOf(error) });
 const full: Maker = (where, error) => problems.diskFull({ where, reason: reasonOf(error) });
 const locked: Maker = (where, error) => problems.lockTimeout({ where, reason: reasonOf(error) });
+const cancelled: Maker = (where, error) => problems.statementCancelled({ where, reason: reasonOf(error) });
+const readOnly: Maker = (where, error) => problems.databaseReadOnly({ where, reason: reasonOf(error) });
 const forbidden: Maker = (where, error) =>
-  problems.roleLacksRights({
-    where,
-    reason: reasonOf(error),
-    grant: "grant the right that the sentence names to the role",
-  });
+  problems.roleLacksRights({ where, reason: reasonOf(error), grant: grantFor(where, error) });
 
 /** By SQLSTATE (PostgreSQL manual, appendix A), by its class, or by Node's error code. */
 const makers: Readonly<Record<string, Maker>> = {
@@ -29,6 +28,9 @@ const makers: Readonly<Record<string, Maker>> = {
   "57P01": lost,
   "57P02": lost,
   "57P03": unreachable,
+  "57P04": lost,
+  "57P05": lost,
+  "25P03": lost,
   ECONNRESET: lost,
   EPIPE: lost,
   ETIMEDOUT: unreachable,
@@ -36,22 +38,69 @@ const makers: Readonly<Record<string, Maker>> = {
   ENOTFOUND: unreachable,
   EAI_AGAIN: unreachable,
   EHOSTUNREACH: unreachable,
+  ENETUNREACH: unreachable,
+  CERT_HAS_EXPIRED: unreachable,
+  DEPTH_ZERO_SELF_SIGNED_CERT: unreachable,
+  ERR_TLS_CERT_ALTNAME_INVALID: unreachable,
+  SELF_SIGNED_CERT_IN_CHAIN: unreachable,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: unreachable,
   "3D000": unreachable,
   "28": refused,
   "53100": full,
   "53200": full,
+  "53300": unreachable,
   "55P03": locked,
   "42501": forbidden,
+  "25006": readOnly,
+  "57014": cancelled,
+  "40": cancelled,
 };
 
 /** Messages of node-postgres that carry no code. */
 const LOST_WITHOUT_CODE =
   /Connection terminated|Connection ended|Client has encountered a connection error|not queryable/;
-const UNREACHABLE_WITHOUT_CODE = /timeout expired|timeout exceeded when trying to connect/;
+const UNREACHABLE_WITHOUT_CODE =
+  /timeout expired|timeout exceeded when trying to connect|server does not support SSL connections/;
+/** A server that wants a password and a URL without one. */
+const REFUSED_WITHOUT_CODE = /^SASL: |password must be a string/;
 
 /** The first line, without what a server may quote from a row. */
 function reasonOf(error: DriverError): string {
-  return (error.message ?? error.code ?? "no reason given").split("\n")[0] as string;
+  return (error.message || error.code || "no reason given").split("\n")[0] as string;
+}
+
+/** The role of a label such as `source (role@host:port/database)`, as SQL wants it. */
+function roleOf(where: string): string {
+  const role = /\(([^@()]+)@/.exec(where)?.[1] ?? "ROLE";
+  return /^[a-z_][a-z0-9_]*$/.test(role) || role === "ROLE" ? role : `"${role.replaceAll('"', '""')}"`;
+}
+
+/** The statement that gives what a "permission denied" asks for; the server names the object, and not the right. */
+function grantFor(where: string, error: DriverError): string {
+  const message = error.message ?? "";
+  const isSource = where.startsWith("source");
+  const named = /^permission denied for (table|sequence|schema|database) "?([^"\s]+)"?/.exec(message);
+  const [, kind, name] = named ?? [];
+  const role = roleOf(where);
+  if (/temporary tables/.test(message)) {
+    const database = /database "([^"]+)"/.exec(message)?.[1] ?? "DATABASE";
+    return `GRANT TEMPORARY ON DATABASE ${database} TO ${role};`;
+  }
+  if (/^must be owner/.test(message)) return `GRANT OWNER_OF_THE_TABLES TO ${role};`;
+  switch (kind) {
+    case "table":
+      return `GRANT ${isSource ? "SELECT" : "SELECT, INSERT, UPDATE"} ON TABLE ${name} TO ${role};`;
+    case "sequence":
+      return `GRANT USAGE, SELECT, UPDATE ON SEQUENCE ${name} TO ${role};`;
+    case "schema":
+      return `GRANT ${isSource || name === "public" ? "USAGE" : "USAGE, CREATE"} ON SCHEMA ${name} TO ${role};`;
+    case "database": {
+      const isConnect = /CONNECT/.test(error.detail ?? "");
+      return `GRANT ${isConnect ? "CONNECT" : "CREATE, TEMPORARY"} ON DATABASE ${name} TO ${role};`;
+    }
+    default:
+      return `give ${role} the right that the sentence names`;
+  }
 }
 
 /** Turns a driver's error into the problem it is, or gives it back unchanged. */
@@ -63,6 +112,7 @@ export function toProblem(error: unknown, where: string): unknown {
     makers[code] ??
     (code.length === 5 ? makers[code.slice(0, 2)] : undefined) ??
     (LOST_WITHOUT_CODE.test(driver.message ?? "") ? lost : undefined) ??
+    (REFUSED_WITHOUT_CODE.test(driver.message ?? "") ? refused : undefined) ??
     (UNREACHABLE_WITHOUT_CODE.test(driver.message ?? "") ? unreachable : undefined);
   if (make === undefined) return error;
   return Object.assign(make(where, driver), { cause: error });

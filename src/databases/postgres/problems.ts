@@ -64,3 +64,25 @@ export const lockTimeout = defineProblem<{ where: string; reason: string }>({
   next: () => ["stop the Airflow components or sessions that use the target's tables, then run the same command"],
   retry: "automatic",
 });
+
+export const databaseReadOnly = defineProblem<{ where: string; reason: string }>({
+  code: "DATABASE_READ_ONLY",
+  what: ({ where, reason }) => `the database at ${where} takes no writes: ${reason}.`,
+  safe: () => NOTHING,
+  next: () => [
+    "name the primary server, not a standby, and a role without default_transaction_read_only",
+    "crosswind doctor",
+  ],
+  retry: "after-fix",
+});
+
+export const statementCancelled = defineProblem<{ where: string; reason: string }>({
+  code: "DATABASE_STATEMENT_CANCELLED",
+  what: ({ where, reason }) => `the server at ${where} ended a statement before it was done: ${reason}.`,
+  safe: () => `the open transaction was rolled back; ${NOTHING}`,
+  next: () => [
+    "run the same command: it goes on where it stopped",
+    "a standby as the source: raise its max_standby_streaming_delay, or read from the primary",
+  ],
+  retry: "automatic",
+});

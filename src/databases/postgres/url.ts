@@ -24,9 +24,29 @@ export function parsePostgresUrl(url: Secret): PostgresAddress {
   const connectionString = text.replace(SCHEME, "postgresql://");
   if (!URL.canParse(connectionString)) throw databaseUrlInvalid({ reason: "it does not parse as a URL" });
   const parsed = new URL(connectionString);
+  // What follows the host would be shown; with an @ in it, it is the rest of a password.
+  if (`${parsed.pathname}${parsed.search}${parsed.hash}`.includes("@") || parsed.hash !== "") {
+    throw databaseUrlInvalid({ reason: "special characters of user and password must be percent-encoded" });
+  }
+  if (!isDecodable(parsed)) {
+    throw databaseUrlInvalid({ reason: "a % in it is not followed by two hexadecimal digits (a % itself is %25)" });
+  }
   const database = decodeURIComponent(parsed.pathname.slice(1));
   if (database === "") throw databaseUrlInvalid({ reason: "it names no database" });
   const host = parsed.searchParams.get("host") ?? (parsed.hostname === "" ? "localhost" : parsed.hostname);
   const user = parsed.username === "" ? "" : `${decodeURIComponent(parsed.username)}@`;
   return { connectionString, label: `${user}${host}:${parsed.port === "" ? "5432" : parsed.port}/${database}` };
+}
+
+function isDecodable({ username, password, pathname }: URL): boolean {
+  return [username, password, pathname].every((part) => !/%(?![0-9a-f]{2})/i.test(part) && decodes(part));
+}
+
+function decodes(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -48,7 +48,7 @@ const ALREADY_THERE: CopiedChunk = { isNew: false, rows: 0, bytes: 0, changed: [
 /** Data exceptions (class 22) come from values, not from the connection: the codecs know what to do with them. */
 function isDataException(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === "string" && /^22/.test(code);
+  return typeof code === "string" && code.startsWith("22");
 }
 
 /** SQLSTATEs with a problem of their own. */

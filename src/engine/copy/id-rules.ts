@@ -18,7 +18,7 @@ async function span(session: Session, table: string, column: string): Promise<Sp
   const [row] = await session.query<{ low: number | null; high: number | null }>(
     `select min(${identifier(column)}) as low, max(${identifier(column)}) as high from ${identifier(table)}`,
   );
-  return row?.low == null || row.high == null ? undefined : { low: Number(row.low), high: Number(row.high) };
+  return row?.low == null || row.high == null ? undefined : { low: row.low, high: row.high };
 }
 
 /** The sequence that numbers a column: from its default, because an upgraded database keeps the names of older releases. */
@@ -104,11 +104,11 @@ export async function readIdMap(
   const theirs = new Map<string, number>();
   for (const row of await target.query<{ id: number; key: string }>(read(sides.fromTarget))) {
     // The oldest row of equal text: a template or asset is matched by what it says, and the first one is the one in use.
-    if (!theirs.has(row.key)) theirs.set(row.key, Number(row.id));
+    if (!theirs.has(row.key)) theirs.set(row.key, row.id);
   }
   const rows = await source.query<{ id: number; key: string }>(read(sides.fromSource));
   return rows.flatMap((row) => {
-    const target = theirs.get(row.key);
-    return target === undefined ? [] : [[Number(row.id), target] as const];
+    const theirId = theirs.get(row.key);
+    return theirId === undefined ? [] : [[row.id, theirId] as const];
   });
 }

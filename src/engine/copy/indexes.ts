@@ -50,6 +50,21 @@ const CANDIDATES = `
   and not exists (select 1 from pg_constraint o where o.conindid = x.indexrelid and o.contype in ('p', 'u', 'x'))
   order by 5, 2, 3`;
 
+/** What stands against taking off and putting back: tables of others, and a schema in which no index may be made. */
+const NOT_OURS = `
+  select 1 from pg_class c where not pg_has_role(c.relowner, 'USAGE') and (c.oid = any($1::regclass[]) or exists (
+    select 1 from pg_constraint o where o.contype = 'f' and o.conrelid = c.oid and o.confrelid = any($1::regclass[])))
+  union all
+  select 1 from pg_constraint o where o.contype = 'f' and o.conrelid = any($1::regclass[])
+    and not has_table_privilege(o.confrelid, 'REFERENCES')
+  union all
+  select 1 where not has_schema_privilege('public', 'CREATE') limit 1`;
+
+/** True when the role may drop the tables' indexes and keys, and make them again: only an owner may. */
+export async function mayTakeOff(session: Session, tables: readonly string[]): Promise<boolean> {
+  return (await session.query(NOT_OURS, [tables.map(identifier)])).length === 0;
+}
+
 function dropStatement(item: Omit<TakenOff, "id">): string {
   const name = identifier(item.name);
   return item.kind === "index"
@@ -76,7 +91,7 @@ export async function takeOffIndexes(session: Session, run: string, loads: reado
   for (const load of loads) {
     if (load.rows >= WORTH_IT_ROWS && (await isNearlyEmpty(session, load.table))) tables.push(load.table);
   }
-  if (tables.length === 0) return 0;
+  if (tables.length === 0 || !(await mayTakeOff(session, tables))) return 0;
   return await session.transaction(async () => {
     await session.query(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
     await session.query(`lock table ${tables.map(identifier).join(", ")} in access exclusive mode`);

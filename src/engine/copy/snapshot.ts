@@ -32,8 +32,15 @@ class HeldSnapshot implements ReadSnapshot {
 
   async session(): Promise<Session> {
     const session = await this.#database.session();
-    await session.joinSnapshot(this.#exported);
-    return session;
+    try {
+      await session.joinSnapshot(this.#exported);
+      return session;
+    } catch (error) {
+      await session[Symbol.asyncDispose]();
+      // The snapshot goes with its holder: that its connection was lost is what happened, not that the snapshot is unknown.
+      await this.holder.query("select 1");
+      throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

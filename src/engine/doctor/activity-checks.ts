@@ -15,7 +15,8 @@ const ALIVE_SECONDS = 60;
 
 async function isSchedulerAlive({ session }: SideContext): Promise<boolean> {
   const [right] = await session.query<{ may: boolean | null }>(
-    "select has_table_privilege(to_regclass('public.job'), 'SELECT') as may",
+    `select has_table_privilege(c.oid, 'SELECT') and has_schema_privilege('public', 'USAGE') as may
+     from pg_class c where c.relname = 'job' and c.relnamespace = 'public'::regnamespace`,
   );
   if (right?.may !== true) return false;
   const [row] = await session.query<{ alive: boolean }>(

@@ -58,10 +58,11 @@ export type KeyState =
   | { readonly kind: "keys"; readonly keys: FernetKeys }
   | { readonly kind: "invalid"; readonly report: ProblemReport };
 
-/** What is known of the schema: the release, or why it is not known. */
+/** What is known of the schema: the release, why it is not known, or that the role may not even read the schema heads. */
 export type Schemas =
   | { readonly kind: "known"; readonly row: ReleaseRow; readonly schema: Schema }
-  | { readonly kind: "unknown"; readonly report: ProblemReport; readonly schema?: Schema };
+  | { readonly kind: "unknown"; readonly report: ProblemReport }
+  | { readonly kind: "closed" };
 
 /** One reachable side, as its checks see it. */
 export interface SideContext {
@@ -83,6 +84,8 @@ export interface SideCheck {
   readonly title: string;
   readonly on?: "source" | "target";
   readonly needsRelease?: true;
+  /** What it means when the server refuses to answer. Default `warning`: it could not be checked. */
+  readonly whenRefused?: CheckStatus;
   readonly run: (context: SideContext) => Promise<Outcome>;
 }
 
@@ -100,10 +103,10 @@ export interface PairCheck {
   readonly run: (pair: Pair) => Promise<Outcome>;
 }
 
-/** The release of a side whose schema is known. Throws a plain Error elsewhere: `needsRelease` was forgotten. */
-export function releaseOf(context: SideContext): ReleaseRow {
-  if (context.schemas.kind === "unknown") throw new Error("the check needs a known release");
-  return context.schemas.row;
+/** The release and schema of a side. Throws a plain Error where they are not known: `needsRelease` was forgotten. */
+export function knownSchema({ schemas }: SideContext): { readonly row: ReleaseRow; readonly schema: Schema } {
+  if (schemas.kind !== "known") throw new Error("the check needs a known release");
+  return schemas;
 }
 
 /** At most `limit` names, and how many more there are. */

@@ -3,7 +3,7 @@ import type { Secret } from "../../domain/secret.ts";
 import type { Database } from "../../ports/database.ts";
 import { openReadSnapshot } from "../copy/snapshot.ts";
 import { activityChecks } from "./activity-checks.ts";
-import type { Check, CheckSide, DoctorReport, Outcome, SideCheck, SideContext } from "./check.ts";
+import type { Check, CheckSide, CheckStatus, DoctorReport, Outcome, SideCheck, SideContext } from "./check.ts";
 import { pairChecks } from "./pair-checks.ts";
 import { readKey, readSchemas, readServer } from "./probe.ts";
 import { rightsChecks } from "./rights.ts";
@@ -115,7 +115,7 @@ async function checkSide(context: SideContext): Promise<readonly Check[]> {
 
 /** Runs one check; a failure of the server becomes its outcome, so that the others go on. Bugs are thrown. */
 async function guarded(
-  about: { readonly side: CheckSide; readonly id: string; readonly title: string },
+  about: { readonly side: CheckSide; readonly id: string; readonly title: string; readonly whenRefused?: CheckStatus },
   run: () => Promise<Outcome>,
 ): Promise<Check> {
   const { side, id, title } = about;
@@ -124,7 +124,7 @@ async function guarded(
   } catch (error) {
     const reason = serverReason(error);
     if (reason === undefined) throw error;
-    return { side, id, title, status: "warning", detail: `could not be checked: ${reason}` };
+    return { side, id, title, status: about.whenRefused ?? "warning", detail: `could not be checked: ${reason}` };
   }
 }
 

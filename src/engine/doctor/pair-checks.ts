@@ -1,5 +1,5 @@
 import { compareReleases } from "../../domain/release.ts";
-import { count, type Outcome, type Pair, type PairCheck, releaseOf, someOf } from "./check.ts";
+import { count, knownSchema, type Outcome, type Pair, type PairCheck, someOf } from "./check.ts";
 
 const CLOCK_TOLERANCE_MS = 1000;
 
@@ -29,7 +29,7 @@ async function checkSameDatabase({ source, target }: Pair): Promise<Outcome> {
 }
 
 async function checkReleases({ source, target }: Pair): Promise<Outcome> {
-  const [from, to] = [releaseOf(source), releaseOf(target)];
+  const [from, to] = [knownSchema(source).row, knownSchema(target).row];
   if (compareReleases(to.release, from.release) >= 0) {
     return { status: "ok", detail: `from ${from.release} to ${to.release}` };
   }

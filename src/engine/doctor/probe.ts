@@ -1,8 +1,7 @@
 import { fernetKeyInvalid, parseFernetKeys } from "../../airflow/codecs/index.ts";
 import { detectRelease } from "../../airflow/detect-release.ts";
 import { entities } from "../../airflow/entities/index.ts";
-import { isProblem, type ProblemReport } from "../../domain/problem.ts";
-import type { Schema } from "../../domain/schema.ts";
+import { isProblem } from "../../domain/problem.ts";
 import type { Secret } from "../../domain/secret.ts";
 import type { Session } from "../../ports/database.ts";
 import { readSchema } from "../probe/read-schema.ts";
@@ -48,23 +47,26 @@ async function readClock(
   return { clockAheadMs: Number(row?.at) - asked - error, clockErrorMs: error };
 }
 
+/** Without USAGE on its schema a table looks as if it did not exist. */
+const CLOSED = `
+  select not has_schema_privilege('public', 'USAGE') or exists (
+    select 1 from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
+    and c.relname like 'alembic\\_version%' and not has_table_privilege(c.oid, 'SELECT')) as closed`;
+
 /** The release and schema of a side; problems that say why it is not known become data. */
 export async function readSchemas(
   session: Session,
   { side, where }: { readonly side: string; readonly where: string },
 ): Promise<Schemas> {
-  let schema: Schema | undefined;
+  const [row] = await session.query<{ closed: boolean }>(CLOSED);
+  if (row?.closed === true) return { kind: "closed" };
+  const schema = await readSchema(session);
   try {
-    schema = await readSchema(session);
     return { kind: "known", row: detectRelease({ schema, entities, side, where }), schema };
   } catch (error) {
     if (!isProblem(error)) throw error;
-    return { kind: "unknown", report: reportOf(error), ...(schema === undefined ? {} : { schema }) };
+    return { kind: "unknown", report: error.report };
   }
-}
-
-function reportOf(error: { readonly report: ProblemReport }): ProblemReport {
-  return error.report;
 }
 
 /** Parses a key setting; FERNET_KEY_INVALID becomes data. */

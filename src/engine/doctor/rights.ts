@@ -15,7 +15,7 @@ const LEDGER_RIGHTS = ["SELECT", "INSERT", "UPDATE", "DELETE"] as const;
 
 /** Tables that a copy reads or writes on this side: of the release, or of all releases where it is not known. */
 function neededTables({ schemas }: SideContext): readonly string[] {
-  if (schemas.kind === "unknown") {
+  if (schemas.kind !== "known") {
     return [...new Set(entities.flatMap((entity) => entity.tables.map((each) => each.table)))];
   }
   const { release } = schemas.row;

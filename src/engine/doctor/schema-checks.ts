@@ -3,7 +3,7 @@ import { entities } from "../../airflow/entities/index.ts";
 import { whyNotCopied } from "../../airflow/not-copied.ts";
 import type { Entity } from "../../domain/entity.ts";
 import { isInRange, type Release } from "../../domain/release.ts";
-import { count, type Outcome, releaseOf, type SideCheck, type SideContext, someOf } from "./check.ts";
+import { count, knownSchema, type Outcome, type SideCheck, type SideContext, someOf } from "./check.ts";
 
 /** Columns of a table that a release is known to have, of all entities that are kept in it. */
 function decidedColumns(kept: readonly Entity[], release: Release): ReadonlySet<string> {
@@ -17,8 +17,9 @@ function decidedColumns(kept: readonly Entity[], release: Release): ReadonlySet<
 
 /** Tables and columns that no release known here has, and tables that an upgrade left behind. */
 async function checkDifferences(context: SideContext): Promise<Outcome> {
-  const { release } = releaseOf(context);
-  const tables = Object.entries(context.schemas.schema?.tables ?? {});
+  const { row, schema } = knownSchema(context);
+  const { release } = row;
+  const tables = Object.entries(schema.tables);
   const unknown: string[] = [];
   const leftOver: string[] = [];
   for (const [table, fact] of tables) {
@@ -42,7 +43,7 @@ async function checkDifferences(context: SideContext): Promise<Outcome> {
 
 /** What the source will send, from the sizes of its tables: the target's free disk can not be asked for over SQL. */
 async function checkSize(context: SideContext): Promise<Outcome> {
-  const { release } = releaseOf(context);
+  const { release } = knownSchema(context).row;
   const tables = entities.flatMap((entity) => tableOf(entity, release)?.table ?? []);
   const [row] = await context.session.query<{ rows: string; total: string }>(
     `select pg_size_pretty(sum(pg_table_size(c.oid))) as rows, pg_size_pretty(sum(pg_total_relation_size(c.oid))) as total

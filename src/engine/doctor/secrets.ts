@@ -87,10 +87,10 @@ async function checkKey(context: SideContext): Promise<Outcome> {
     const detail = all === 0 ? "valid; nothing is encrypted here yet" : `valid; it decrypts ${amount}`;
     return { status: "ok", detail };
   }
-  return unreadable(context, facts, amount);
+  return cannotDecrypt(context, facts, amount);
 }
 
-function unreadable({ side }: SideContext, facts: SecretFacts, amount: string): Outcome {
+function cannotDecrypt({ side }: SideContext, facts: SecretFacts, amount: string): Outcome {
   const { unreadable: names, readableByOther } = facts;
   const other = side === "source" ? "target" : "source";
   const isSwapped = readableByOther === names.length;

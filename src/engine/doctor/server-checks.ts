@@ -64,8 +64,9 @@ async function checkRelease({ schemas, server }: SideContext): Promise<Outcome> 
     if (schemas.row.schemas !== undefined) return { status: "ok", detail: name };
     return { status: "warning", detail: `${name}: a release that is known, but was not tried` };
   }
-  const { report } = schemas;
-  if (report.code !== "ROLE_LACKS_RIGHTS") return { status: "blocker", detail: report.what, next: report.next };
+  if (schemas.kind === "unknown") {
+    return { status: "blocker", detail: schemas.report.what, next: schemas.report.next };
+  }
   return {
     status: "blocker",
     detail: "the role may not read the schema head, so that the release is not known",
@@ -83,6 +84,6 @@ export const serverChecks: readonly SideCheck[] = [
   { id: "tls", title: "Encryption on the way", run: checkTls },
   { id: "read-only", title: "Read only", on: "source", run: checkReadOnly },
   { id: "writable", title: "Writable", on: "target", run: checkWritable },
-  { id: "snapshot", title: "Read snapshot", on: "source", run: checkSnapshot },
+  { id: "snapshot", title: "Read snapshot", on: "source", whenRefused: "blocker", run: checkSnapshot },
   { id: "release", title: "Airflow release", run: checkRelease },
 ];

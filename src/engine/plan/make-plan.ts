@@ -41,7 +41,9 @@ export function selectedEntities(patterns: readonly string[]): readonly Entity[]
 }
 
 /** Probes both sides. Throws SAME_DATABASE. */
-export async function probeBoth(job: PlanJob): Promise<{ source: ProbedSide; target: ProbedSide }> {
+export async function probeBoth(
+  job: Pick<PlanJob, "source" | "target" | "sourceKeys" | "targetKeys">,
+): Promise<{ source: ProbedSide; target: ProbedSide }> {
   const source = await probeSide(job.source, { name: "source", entities, keys: job.sourceKeys });
   const target = await probeSide(job.target, { name: "target", entities, keys: job.targetKeys });
   if (source.facts.identity === target.facts.identity) throw problems.sameDatabase({ label: source.facts.label });

@@ -81,9 +81,8 @@ export function digestQuery(rows: Sql, shape: RowShape): Sql {
 /** Rows of some buckets in the order of their keys, which is that of bytes: key and hash. */
 export function hashesQuery(rows: Sql, shape: RowShape, buckets: readonly number[]): Sql {
   const { first, second, bucket } = shape.hashes;
-  return `select convert_from(u, 'UTF8') as key, hash from (
-    select convert_to(k, 'UTF8') as u, ${first("t")}::text || ' ' || ${second("t")}::text as hash
-    from (${texts(rows, shape)}) x where ${bucket("k")} = any(array[${buckets.join(",")}])) y order by u, hash`;
+  return `select k as key, ${first("t")}::text || ' ' || ${second("t")}::text as hash
+    from (${texts(rows, shape)}) x where ${bucket("k")} = any(array[${buckets.join(",")}]) order by convert_to(k, 'UTF8'), 2`;
 }
 
 /** Rows of a query that are in some buckets, all of their columns. */

@@ -10,9 +10,9 @@ export const nothingCopied = defineProblem<{ target: string }>({
   retry: "after-fix",
 });
 
-export const verifyStopped = defineProblem<{ done: number; of: number }>({
+export const verifyStopped = defineProblem<{ entity: string }>({
   code: "VERIFY_STOPPED",
-  what: ({ done, of }) => `verification was stopped after ${done} of ${of} kinds of content.`,
+  what: ({ entity }) => `verification was stopped before it had compared all of ${entity}.`,
   safe: () => NOTHING,
   next: () => ["crosswind verify    starts again from the beginning"],
   retry: "after-fix",

@@ -1,8 +1,15 @@
-import { codecInput } from "../copy/columns.ts";
-import { identifier, NO_ID_RULES, type OutputColumn, type Side, type Translation, translate } from "../translate/translate.ts";
 import type { Sql } from "../../domain/entity.ts";
+import { codecInput } from "../copy/columns.ts";
 import type { IdRule } from "../copy/ledger.ts";
 import { copiedRows, exclusionsFor, type ResolvedSelection } from "../select/filters.ts";
+import {
+  identifier,
+  NO_ID_RULES,
+  type OutputColumn,
+  type Side,
+  type Translation,
+  translate,
+} from "../translate/translate.ts";
 import { labelFields } from "./compared-columns.ts";
 
 /** Prefix of a query's columns that only name the row to people. No column of Airflow's begins so. */
@@ -14,9 +21,7 @@ export function labelColumn(field: string): string {
 
 /** The label fields as text, over the canonical row `c`. */
 function labels(translation: Translation): readonly Sql[] {
-  return labelFields(translation).map(
-    (field) => `(c.${identifier(field)})::text as ${identifier(labelColumn(field))}`,
-  );
+  return labelFields(translation).map((field) => `(c.${identifier(field)})::text as ${identifier(labelColumn(field))}`);
 }
 
 interface SourceRows {
@@ -44,7 +49,9 @@ const RAW = "raw ";
  */
 function readTarget(translation: Translation, target: Side): Translation {
   const { entity, columns } = translation;
-  const raw = columns.map(({ column }) => [`${RAW}${column}`, { rows: [{ read: `s.${identifier(column)}` }] }] as const);
+  const raw = columns.map(
+    ({ column }) => [`${RAW}${column}`, { rows: [{ read: `s.${identifier(column)}` }] }] as const,
+  );
   const own = translate(
     { ...entity, fields: { ...entity.fields, ...Object.fromEntries(raw) } },
     { source: target, target, ids: NO_ID_RULES, optimistic: true, codecInput },

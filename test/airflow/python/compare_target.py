@@ -12,7 +12,7 @@ import json
 import os
 import sys
 
-from rows import connect, fetch, key_text, opener
+from rows import connect, fetch, form, key_text, opener
 
 RUN_OF_TI = "join task_instance t on t.id = n.ti_id"
 EVENT_JOINS = "join asset_event e on e.id = l.event_id join asset a on a.id = e.asset_id"
@@ -42,18 +42,12 @@ QUERIES = {
                                           from rendered_task_instance_fields f""",
     "log": """select dttm, dag_id, task_id, map_index, event, run_id, owner, owner_display_name, extra, try_number,
                      logical_date from log""",
-    "asset": """select a.*, a.extra::text as extra,
-                       exists (select from asset_active c where c.name = a.name and c.uri = a.uri) as active from asset a""",
+    "asset": "select a.*, a.extra::text as extra from asset a",
     "asset_event": """select a.uri, e.timestamp, e.extra::text as extra, e.source_dag_id, e.source_run_id,
                              e.source_task_id, e.source_map_index, e.partition_key
                         from asset_event e join asset a on a.id = e.asset_id""",
     "dagrun_asset_event": f"""select r.dag_id, r.run_id, a.uri, e.timestamp from dagrun_asset_event l
                                 join dag_run r on r.id = l.dag_run_id {EVENT_JOINS}""",
-    "asset_alias": "select * from asset_alias",
-    "asset_alias_asset": """select s.name, a.uri from asset_alias_asset l join asset_alias s on s.id = l.alias_id
-                              join asset a on a.id = l.asset_id""",
-    "asset_alias_asset_event": f"""select s.name, a.uri, e.timestamp from asset_alias_asset_event l
-                                     join asset_alias s on s.id = l.alias_id {EVENT_JOINS}""",
 }
 
 
@@ -104,13 +98,10 @@ def same_json(expected, found) -> bool:
 
 
 def same_decoded(expected, found) -> bool:
-    """Both through the target's own XCom decoder: the value counts, not the spelling (0.1 or "0.1" of a Decimal)."""
-    if same_json(expected, found):
-        return True
+    """Through the target's own XCom decoder: the value counts, not the spelling (0.1 or "0.1" of a Decimal)."""
     from airflow.sdk.serde import deserialize
 
-    left, right = deserialize(expected), deserialize(found)
-    return type(left) is type(right) and left == right
+    return same_json(expected, form(deserialize(found)))
 
 
 def is_wrapper(found, data: str) -> bool:

@@ -36,6 +36,26 @@ def plain(value):
     return value
 
 
+def form(value):
+    """A Python value as JSON that two interpreters agree on: what it is and what it holds, not how it was written down."""
+    if isinstance(value, dt.datetime):
+        moment = value if value.tzinfo else value.replace(tzinfo=dt.timezone.utc)  # workers that run in UTC
+        return {"moment": moment.astimezone(dt.timezone.utc).isoformat(timespec="microseconds")}
+    if isinstance(value, (dt.date, dt.time)):
+        return {type(value).__name__: value.isoformat()}
+    if isinstance(value, dt.timedelta):
+        return {"seconds": value.total_seconds()}
+    if isinstance(value, (Decimal, uuid.UUID)):
+        return {type(value).__name__: str(value)}
+    if isinstance(value, dict):
+        return {"dict": sorted(([str(name), form(item)] for name, item in value.items()), key=json.dumps)}
+    if isinstance(value, (list, tuple)):
+        return {"tuple" if isinstance(value, tuple) else "list": [form(item) for item in value]}
+    if isinstance(value, (set, frozenset)):
+        return {type(value).__name__: sorted((form(item) for item in value), key=json.dumps)}
+    return value
+
+
 def opener(keys: str):
     """Decrypts Fernet tokens with any key of a comma-separated list."""
     fernet = MultiFernet([Fernet(key.strip()) for key in keys.split(",")])

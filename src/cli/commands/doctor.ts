@@ -1,0 +1,54 @@
+import { dirname } from "node:path";
+import { z } from "zod";
+import { openSides, openState } from "../../app.ts";
+import type { Config } from "../../domain/config.ts";
+import type { Finding } from "../../domain/finding.ts";
+import { isProblem } from "../../domain/problem.ts";
+import type { Check, DoctorReport } from "../../engine/doctor/check.ts";
+import { runDoctor } from "../../engine/doctor/doctor.ts";
+import { defineCommand, EXIT } from "../command.ts";
+import { loadConfig } from "../config/load.ts";
+import { stateUnreachable } from "../config/problems.ts";
+import { doctorView } from "../views/doctor.ts";
+
+/** `crosswind doctor`: checks both sides; writes nothing there. Exit code 3 when something stops a migration. */
+export const doctorCommand = defineCommand({
+  name: "doctor",
+  summary: "check connections, rights, releases and keys of both sides; changes nothing",
+  options: z.object({}),
+  examples: ["crosswind doctor", "crosswind doctor --json"],
+  async run({ world, configFile }) {
+    const loaded = await loadConfig({ file: configFile, env: world.env, cwd: world.cwd });
+    const { config } = loaded;
+    await using sides = openSides(config);
+    const report = await runDoctor({
+      source: { ...config.source, database: sides.source },
+      target: { ...config.target, database: sides.target },
+      openState: () => tryState(config, dirname(configFile)),
+      now: world.now,
+    });
+    const value: DoctorReport = { checks: [...report.checks, ...loaded.findings.map(asCheck)] };
+    const isBlocked = value.checks.some((check) => check.status === "blocker");
+    return { value, exitCode: isBlocked ? EXIT.blocked : EXIT.done };
+  },
+  view: doctorView,
+});
+
+/** Opens and closes the state database; gives what to call it. */
+async function tryState(config: Config, homeDir: string): Promise<string> {
+  await using state = await openState(config, homeDir);
+  if (config.state === undefined) return state.label;
+  await using opened = openSides({ ...config, target: { database: state.url } });
+  try {
+    await opened.target.query("select 1");
+    return state.label;
+  } catch (error) {
+    if (!isProblem(error)) throw error;
+    const reason = error.cause instanceof Error ? (error.cause.message.split("\n")[0] ?? error.code) : error.code;
+    throw stateUnreachable({ where: state.label, reason }, { cause: error });
+  }
+}
+
+function asCheck({ severity, what, next }: Finding): Check {
+  return { side: "both", id: "configuration", title: "Configuration", status: severity, detail: what, next };
+}

@@ -1,0 +1,20 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { loadFixture } from "../../src/databases/postgres/load-fixture.ts";
+import { Secret } from "../../src/domain/secret.ts";
+import { verifyView } from "../../src/cli/views/verify.ts";
+import { applyAll, verifyAll } from "../support/a-copy.ts";
+import { freshDatabase } from "../support/database.ts";
+const fixtures = join(import.meta.dirname, "../fixtures");
+test("smoke", async () => {
+  await using source = await freshDatabase(); await using target = await freshDatabase();
+  await loadFixture(source.url, join(fixtures, "airflow-2.10.5.sql.gz"));
+  await loadFixture(target.url, join(fixtures, "airflow-3.3.2-empty.sql.gz"));
+  const pair = { source: source.url, target: target.url, sourceKeys: new Secret(readFileSync(join(fixtures, "fernet.key"), "utf8").trim()), targetKeys: new Secret(Buffer.alloc(32, 7).toString("base64url") + "=") };
+  let t = performance.now();
+  await applyAll(pair); console.log("apply", performance.now() - t); t = performance.now();
+  const report = await verifyAll(pair); console.log("verify", performance.now() - t);
+  console.log(verifyView.human({ report, explain: false }, { isTerminal: false, width: 120 }));
+  console.log(verifyView.human({ report, explain: true }, { isTerminal: false, width: 120 }).slice(-6000));
+});

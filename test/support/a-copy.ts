@@ -1,0 +1,66 @@
+import { randomUUID } from "node:crypto";
+import { parseFernetKeys } from "../../src/airflow/codecs/index.ts";
+import { entities } from "../../src/airflow/entities/index.ts";
+import { openPostgres } from "../../src/databases/postgres/postgres.ts";
+import { EVERYTHING } from "../../src/domain/selection.ts";
+import { Secret } from "../../src/domain/secret.ts";
+import { defineApply } from "../../src/engine/copy/apply.ts";
+import { probeSide } from "../../src/engine/probe/probe-side.ts";
+import type { VerifyReport } from "../../src/engine/verify/report.ts";
+import { verifyCopy } from "../../src/engine/verify/verify-copy.ts";
+import type { VerifyJob } from "../../src/engine/verify/verify-context.ts";
+import { runDurably } from "../../src/runs/dbos-runs.ts";
+import { freshDatabase } from "./database.ts";
+
+/** A source and a target of a test, by their URLs, with the keys of both. */
+export interface Pair {
+  readonly source: string;
+  readonly target: string;
+  readonly sourceKeys: Secret;
+  readonly targetKeys: Secret;
+}
+
+/** The same source, whatever its database is called, in the ledger of every copy of a target. */
+const IDENTITY = "the source of a test";
+
+async function open(pair: Pair, resources: AsyncDisposableStack) {
+  const source = resources.use(openPostgres({ url: new Secret(pair.source), name: "source", readOnly: true }));
+  const target = resources.use(openPostgres({ url: new Secret(pair.target), name: "target" }));
+  const probe = async (name: "source" | "target") =>
+    (await probeSide(name === "source" ? source : target, { name, entities, keys: undefined })).side;
+  return {
+    source,
+    target,
+    sourceSide: await probe("source"),
+    targetSide: await probe("target"),
+    identity: IDENTITY,
+    entities,
+    selection: EVERYTHING,
+    codecs: { sourceKeys: parseFernetKeys(pair.sourceKeys), targetKeys: parseFernetKeys(pair.targetKeys) },
+    onEvent: () => {},
+  };
+}
+
+/** Copies everything from the source to the target, by the durable run that `crosswind apply` uses. */
+export async function applyAll(pair: Pair): Promise<void> {
+  await using resources = new AsyncDisposableStack();
+  const state = resources.use(await freshDatabase());
+  const run = randomUUID();
+  const job = { ...(await open(pair, resources)), run, planFile: "plan.json", lanes: 2, now: new Date() };
+  await using definition = defineApply(job, {});
+  await runDurably({
+    run,
+    definition,
+    stateUrl: new Secret(state.url),
+    stateLabel: "the state of a test",
+    lanes: 2,
+    version: "test",
+    signal: new AbortController().signal,
+  });
+}
+
+/** Compares both sides. */
+export async function verifyAll(pair: Pair, options: Partial<VerifyJob> = {}): Promise<VerifyReport> {
+  await using resources = new AsyncDisposableStack();
+  return await verifyCopy({ ...(await open(pair, resources)), now: () => new Date(), ...options });
+}

@@ -1,0 +1,63 @@
+/**
+ * Makes the pages of docs/reference/ and the generated parts of README.md from the code.
+ *
+ *     node tools/generate-docs.ts            writes them
+ *     node tools/generate-docs.ts --check    writes nothing; fails where one is not as the code makes it
+ */
+import { spawnSync } from "node:child_process";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { cliPage } from "./docs/cli.ts";
+import { configPage, configSchema } from "./docs/config.ts";
+import { entitiesPage } from "./docs/entities.ts";
+import { replaceSection } from "./docs/markdown.ts";
+import { matrix } from "./docs/matrix.ts";
+import { unprovenPairs } from "./docs/pairs.ts";
+import { problemsPage } from "./docs/problems.ts";
+import { speed } from "./docs/speed.ts";
+
+const root = dirname(import.meta.dirname);
+const isCheck = process.argv.includes("--check");
+
+/** As `npm run check` wants to find it. */
+function formatted(json: string): string {
+  const run = spawnSync("biome", ["format", "--stdin-file-path=schema.json"], {
+    cwd: root,
+    input: json,
+    encoding: "utf8",
+  });
+  if (run.status !== 0) throw new Error(`biome did not format the JSON schema: ${run.stderr || String(run.error)}`);
+  return run.stdout;
+}
+
+async function read(file: string): Promise<string> {
+  return await readFile(join(root, file), "utf8").catch(() => "");
+}
+
+const cli = await cliPage();
+const readme = replaceSection(await read("README.md"), "matrix", matrix());
+const files: Readonly<Record<string, string>> = {
+  "docs/reference/cli.md": cli.text,
+  "docs/reference/config.md": configPage(cli.options),
+  "docs/reference/crosswind.schema.json": formatted(configSchema()),
+  "docs/reference/entities.md": entitiesPage(),
+  "docs/reference/problems.md": await problemsPage(root),
+  "README.md": replaceSection(readme, "speed", await speed(root)),
+};
+
+const faults = [
+  ...cli.missing.map(({ name, reason }) => `the command "${name}" can not be loaded: ${reason}`),
+  ...(await unprovenPairs(root)),
+];
+for (const [file, text] of Object.entries(files)) {
+  if ((await read(file)) === text) continue;
+  if (isCheck) {
+    faults.push(`${file} is not as the code makes it: run node tools/generate-docs.ts`);
+    continue;
+  }
+  await mkdir(dirname(join(root, file)), { recursive: true });
+  await writeFile(join(root, file), text);
+  console.log(`wrote ${file}`);
+}
+for (const fault of faults) console.error(fault);
+if (isCheck && faults.length > 0) process.exitCode = 1;
