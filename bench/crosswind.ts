@@ -1,52 +1,128 @@
-import { fileURLToPath } from "node:url";
-import { dropDatabase, emptyDatabase } from "../test/airflow/support/databases.ts";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { dropDatabase, emptyDatabase, withDatabase } from "../test/airflow/support/databases.ts";
 import { pythonMissing } from "../test/airflow/support/install.ts";
-import { withDatabase } from "../test/airflow/support/databases.ts";
-import type { ApplyArguments, ApplyFigures } from "./apply.ts";
-import { type Bench, type Contender, type Outcome, runProgram, timed } from "./contender.ts";
+import { runCli } from "../test/support/run-cli.ts";
+import { type Bench, type Contender, type Outcome, timed } from "./contender.ts";
 import { emptyTarget } from "./source.ts";
 
 const TARGET = "crosswind_bench_target";
 const STATE = "crosswind_bench_state";
-const APPLY = fileURLToPath(new URL("apply.ts", import.meta.url));
+const LIMIT_MS = 7_200_000;
+const PROBE = new URL("memory-probe.mjs", import.meta.url).href;
 
-export interface ApplyOptions {
-  readonly lanes?: number;
-  readonly only?: readonly string[];
+/** What `crosswind apply --json` prints, as far as it is wanted here. */
+interface ApplyResult {
+  readonly entities: readonly { readonly entity: string; readonly rows: number; readonly bytes: number }[];
+  readonly changed: readonly { readonly entity: string; readonly kind: string; readonly count: number }[];
+  readonly indexesRebuilt: number;
 }
 
-/** One apply 2.10.5 -> 3.3.2 into an empty target, in a process of its own; the target is dropped afterwards. */
-export async function applyOnce(bench: Bench, options: ApplyOptions = {}): Promise<{ seconds: number; figures: ApplyFigures }> {
+interface ProbeResult {
+  readonly maxResidentMb: number;
+  readonly cpuSeconds: number;
+}
+
+/** An apply by its figures. */
+export interface Applied extends ProbeResult {
+  readonly planSeconds: number;
+  readonly seconds: number;
+  readonly rows: number;
+  /** Bytes of COPY data that were written. */
+  readonly bytes: number;
+  /** Seconds that each phase took. */
+  readonly phases: Readonly<Record<string, number>>;
+  readonly result: ApplyResult;
+}
+
+export interface ApplyOptions {
+  /** Chunks at once. Default 2. */
+  readonly lanes?: number;
+  /** Patterns of entities. Default: all. */
+  readonly entities?: readonly string[];
+}
+
+interface CliOutput {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+type Environment = Readonly<Record<string, string>>;
+
+async function crosswindCommand(args: readonly string[], folder: string, env: Environment): Promise<CliOutput> {
+  const { code, stdout, stderr } = await runCli(args, { cwd: folder, env, timeoutMs: LIMIT_MS });
+  if (code !== 0) throw new Error(`crosswind ${args.join(" ")} ended with ${code}:\n${stdout}\n${stderr.slice(-3000)}`);
+  return { stdout, stderr };
+}
+
+/** How long each phase took, from the event lines of `--json`. */
+function phasesOf(stderr: string): Readonly<Record<string, number>> {
+  const events = stderr
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line) as { at: string; kind: string; phase?: string });
+  const begun = events.filter(({ kind }) => kind === "phase");
+  const last = events.at(-1)?.at ?? "";
+  return Object.fromEntries(
+    begun.map(({ phase = "", at }, index) => [
+      phase,
+      (Date.parse(begun[index + 1]?.at ?? last) - Date.parse(at)) / 1000,
+    ]),
+  );
+}
+
+/** One plan and one apply 2.10.5 -> 3.3.2 into an empty target, through the command line; the target is dropped afterwards. */
+export async function applyOnce(bench: Bench, options: ApplyOptions = {}): Promise<Applied> {
   const target = await emptyTarget(bench.serverUrl, "3.3.2", TARGET);
   await using state = await emptyDatabase(bench.serverUrl, STATE);
-  const args: ApplyArguments = {
-    source: withDatabase(bench.serverUrl, bench.source),
-    target,
-    state: state.url,
-    sourceKey: bench.fernetKey,
-    targetKey: bench.targetFernetKey,
-    ...options,
+  const folder = await mkdtemp(join(tmpdir(), "crosswind-bench-"));
+  const env = {
+    CROSSWIND_SOURCE_DATABASE: withDatabase(bench.serverUrl, bench.source),
+    CROSSWIND_SOURCE_FERNET_KEY: bench.fernetKey,
+    CROSSWIND_TARGET_DATABASE: target,
+    CROSSWIND_TARGET_FERNET_KEY: bench.targetFernetKey,
+    CROSSWIND_STATE: state.url,
+    CROSSWIND_LANES: String(options.lanes ?? 2),
+    ...(options.entities === undefined ? {} : { CROSSWIND_SELECT_ENTITIES: options.entities.join(",") }),
+    BENCH_PROBE: join(folder, "probe.json"),
+    NODE_OPTIONS: `--import=${PROBE}`,
   };
   try {
-    let printed = "";
+    const planSeconds = await timed(bench.serverUrl, () =>
+      crosswindCommand(["plan", "--output", "p.json"], folder, env),
+    );
+    let said: CliOutput = { stdout: "", stderr: "" };
     const seconds = await timed(bench.serverUrl, async () => {
-      printed = await runProgram(process.execPath, [APPLY, JSON.stringify(args)]);
+      said = await crosswindCommand(["apply", "p.json", "--json"], folder, env);
     });
-    return { seconds, figures: JSON.parse(printed) as ApplyFigures };
+    const probe = JSON.parse(await readFile(env.BENCH_PROBE, "utf8")) as ProbeResult;
+    const result = JSON.parse(said.stdout) as ApplyResult;
+    const sum = (of: "rows" | "bytes") => result.entities.reduce((total, each) => total + each[of], 0);
+    return {
+      planSeconds,
+      seconds,
+      rows: sum("rows"),
+      bytes: sum("bytes"),
+      phases: phasesOf(said.stderr),
+      ...probe,
+      result,
+    };
   } finally {
+    await rm(folder, { recursive: true, force: true });
     await dropDatabase(bench.serverUrl, TARGET);
   }
 }
 
 async function run(bench: Bench): Promise<Outcome> {
-  const { seconds, figures } = await applyOnce(bench);
-  const { maxResidentMb, rows, ...detail } = figures;
-  return { seconds, maxResidentMb, rows, detail };
+  const { seconds, maxResidentMb, rows, result, ...detail } = await applyOnce(bench);
+  return { seconds, maxResidentMb, rows, detail: { ...detail, entities: result.entities } };
 }
 
+/** The tool itself, as its users run it. */
 export const crosswind: Contender = {
   name: "crosswind",
-  what: "2.10.5 -> 3.3.2, whole history of finished runs, two lanes: from the start of its process to its end, indexes rebuilt and analyzed",
+  what: "`crosswind apply` 2.10.5 -> 3.3.2, two lanes, the state database on the same server: the whole command, from the start of its process to indexes, keys and statistics",
   missing: pythonMissing,
   run,
 };

@@ -24,7 +24,15 @@ async function dumpAndRestore(bench: Bench): Promise<Outcome> {
   return await withFolder(async (folder) => {
     const dump = join(folder, "dump");
     const seconds = await timed(bench.serverUrl, async () => {
-      await runProgram("pg_dump", ["-Fd", "-j2", "-Z0", "-f", dump, "-d", withDatabase(bench.serverUrl, bench.finished)]);
+      await runProgram("pg_dump", [
+        "-Fd",
+        "-j2",
+        "-Z0",
+        "-f",
+        dump,
+        "-d",
+        withDatabase(bench.serverUrl, bench.finished),
+      ]);
       await runProgram("pg_restore", ["-j2", "-d", target.url, dump]);
     });
     return { seconds };
@@ -47,7 +55,8 @@ async function migrateInPlace(bench: Bench): Promise<Outcome> {
   try {
     return await withFolder(async (home) => {
       const env = install.env({ databaseUrl, home, fernetKey: bench.fernetKey });
-      const migrate = () => runCommand(install.airflow, ["db", "migrate"], { env, cwd: home, timeoutMs: MIGRATE_LIMIT_MS });
+      const migrate = () =>
+        runCommand(install.airflow, ["db", "migrate"], { env, cwd: home, timeoutMs: MIGRATE_LIMIT_MS });
       return { seconds: await timed(bench.serverUrl, migrate) };
     });
   } finally {

@@ -41,7 +41,8 @@ function readOptions(): Options {
     },
   });
   const named = values.runs === undefined ? values.scale.split(",") : [];
-  const own = values.runs === undefined ? [] : [{ name: `${values.runs} runs`, runsPerDag: Number(values.runs), rounds: 3 }];
+  const own =
+    values.runs === undefined ? [] : [{ name: `${values.runs} runs`, runsPerDag: Number(values.runs), rounds: 3 }];
   const scales = [...SCALES.filter(({ name }) => named.includes(name)), ...own].map((scale) => ({
     ...scale,
     rounds: Number(values.rounds ?? scale.rounds),

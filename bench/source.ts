@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { copyDatabase, freshDatabase, query, withDatabase } from "../test/airflow/support/databases.ts";
+import { dropDatabase, freshDatabase, query, withDatabase } from "../test/airflow/support/databases.ts";
 import { ensureAirflow } from "../test/airflow/support/install.ts";
 import { fixtureFolder } from "../test/airflow/support/paths.ts";
 import { run } from "../test/airflow/support/processes.ts";
@@ -55,7 +55,9 @@ export async function emptyTarget(serverUrl: string, release: string, name: stri
 
 /** A copy of a database, files and all. Nobody may use the original meanwhile. */
 export async function cloneDatabase(serverUrl: string, from: string, name: string): Promise<string> {
-  return (await copyDatabase(serverUrl, from, name)).url;
+  await dropDatabase(serverUrl, name);
+  await query(serverUrl, `create database "${name}" template "${from}" strategy file_copy`);
+  return withDatabase(serverUrl, name);
 }
 
 export interface SourceFacts {

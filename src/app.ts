@@ -15,7 +15,7 @@ import type { PlanJob } from "./engine/plan/plan-job.ts";
 import type { VerifyReport } from "./engine/verify/report.ts";
 import { verifyCopy } from "./engine/verify/verify-copy.ts";
 import type { Database } from "./ports/database.ts";
-import { type Ended, runDurably } from "./runs/dbos-runs.ts";
+import type { Ended } from "./runs/dbos-runs.ts";
 
 /** Both metadata databases of a configuration: the source read-only at the server. */
 export interface Sides extends AsyncDisposable {
@@ -170,6 +170,8 @@ export async function apply(config: Config, options: ApplyOptions): Promise<Ende
     expected,
   );
   await using state = await openState(config, options.homeDir);
+  // Loaded when it is needed: it is most of what the process would load, and `--help` needs none of it.
+  const { runDurably } = await import("./runs/dbos-runs.ts");
   return await runDurably({
     run: planned.id,
     definition,

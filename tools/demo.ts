@@ -6,8 +6,8 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { openEmbeddedPostgres, stopEmbeddedPostgres } from "../src/databases/embedded/embedded-postgres.ts";
 import { thisHost } from "../src/databases/embedded/host.ts";
-import { growHistory } from "../src/databases/postgres/grow-history.ts";
 import { loadFixture } from "../src/databases/postgres/load-fixture.ts";
+import { growSource } from "./grow-source.ts";
 
 const root = dirname(import.meta.dirname);
 const home = join(root, ".crosswind", "demo");
@@ -32,10 +32,12 @@ async function prepare(server: Awaited<ReturnType<typeof openEmbeddedPostgres>>)
   const there = new Set(await server.listDatabases());
   const [sourceTemplate, targetTemplate] = [templateName("recorded", source), templateName("empty", target)];
   if (!there.has(sourceTemplate)) {
-    say("Loading the metadata database of an Airflow 2.10.5 that has run DAGs, and repeating its history (only the first time).");
+    say(
+      "Loading the metadata database of an Airflow 2.10.5 that has run DAGs, and repeating its history (only the first time).",
+    );
     await server.createDatabase("draft_source");
     await loadFixture(server.url("draft_source"), source);
-    await growHistory(server.url("draft_source"), COPIES);
+    await growSource(server.url("draft_source"), { copies: COPIES, secrets: 50 });
     await server.createDatabase(sourceTemplate, { template: "draft_source" });
     await server.dropDatabase("draft_source");
   }
@@ -45,7 +47,10 @@ async function prepare(server: Awaited<ReturnType<typeof openEmbeddedPostgres>>)
     await server.createDatabase(targetTemplate, { template: "draft_target" });
     await server.dropDatabase("draft_target");
   }
-  for (const [name, template] of [["airflow_2_10_5", sourceTemplate], ["airflow_3_3_2", targetTemplate]] as const) {
+  for (const [name, template] of [
+    ["airflow_2_10_5", sourceTemplate],
+    ["airflow_3_3_2", targetTemplate],
+  ] as const) {
     await server.dropDatabase(name);
     await server.createDatabase(name, { template });
   }
@@ -70,7 +75,11 @@ function writeConfig(): void {
 /** Runs one command as a user would; its output is the demonstration. */
 function crosswind(env: Readonly<Record<string, string>>, ...args: readonly string[]): void {
   say(`\n$ crosswind ${args.join(" ")}`);
-  const { status } = spawnSync(process.execPath, [cli, ...args], { cwd: home, stdio: "inherit", env: { ...process.env, ...env } });
+  const { status } = spawnSync(process.execPath, [cli, ...args], {
+    cwd: home,
+    stdio: "inherit",
+    env: { ...process.env, ...env },
+  });
   if (status !== 0) {
     say(`\nThe demonstration stopped: crosswind ${args[0]} ended with code ${status ?? "of a signal"}.`);
     process.exitCode = 1;
@@ -102,7 +111,9 @@ try {
   crosswind(env, "verify");
   say("");
   say(`All of it in ${Math.round((performance.now() - start) / 1000)} seconds. With your own environments:`);
-  say("  npx crosswind init      writes crosswind.yaml: where source and target are (passwords and keys as references)");
+  say(
+    "  npx crosswind init      writes crosswind.yaml: where source and target are (passwords and keys as references)",
+  );
   say("  npx crosswind doctor    checks connections, rights, releases and keys, and says how to mend each");
   say("  npx crosswind plan      shows what would move and what would not; changes nothing");
   say("The guide: docs/guides/first-migration.md");
@@ -111,5 +122,6 @@ try {
 } finally {
   await server[Symbol.asyncDispose]();
   // What could not lie in the checkout must not stay behind elsewhere.
-  if (process.env["CI"] !== undefined) await stopEmbeddedPostgres({ name: "demo", homeDir: root, host: thisHost("throwaway") }, { remove: true });
+  if (process.env["CI"] !== undefined)
+    await stopEmbeddedPostgres({ name: "demo", homeDir: root, host: thisHost("throwaway") }, { remove: true });
 }

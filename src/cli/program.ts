@@ -59,6 +59,7 @@ function fail(error: unknown, world: World, json: boolean): number {
   if (isProblem(error)) {
     if (json) world.out(`${JSON.stringify({ problem: error.report })}\n`);
     else world.err(`${showProblem(error.report, world.width)}\n`);
+    if (error.code.startsWith("USAGE_")) return EXIT.usage;
     return BLOCKED_CODES.has(error.code) ? EXIT.blocked : EXIT.problem;
   }
   if (json) world.out(`${JSON.stringify({ bug: showBug(error, VERSION) })}\n`);

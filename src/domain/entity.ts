@@ -105,6 +105,8 @@ export interface Entity {
   readonly unset: readonly UnsetColumn[];
   /** Rows of a target's own that Airflow itself creates and that the source's row replaces: a predicate over the target row `t`. */
   readonly seeded?: Sql;
+  /** The target's newest row, by serial id, stays the newest: what it says is what the target's own new rows get. */
+  readonly keepsNewest?: true;
   /** Statements for the target before the first row, by release of the target. */
   readonly prepare?: readonly { readonly in?: Range; readonly sql: Sql }[];
   /** What the plan says when the target has no table for it: `{ range, sentence }`. */

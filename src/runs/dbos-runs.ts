@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { DBOS, type WorkflowHandle } from "@dbos-inc/dbos-sdk";
 import type { Secret } from "../domain/secret.ts";
 import type { DurableRun, RunDefinition, WorkItem } from "../ports/durable.ts";
-import { stateUnreachable } from "./problems.ts";
+import { stateLost, stateUnreachable } from "./problems.ts";
+import { type StateWatch, watchState } from "./state-watch.ts";
 
 export interface DurableOptions<T> {
   /** The run's id: starting it again attaches to it. */
@@ -60,12 +62,19 @@ class Gate {
     try {
       return await work();
     } catch (error) {
-      this.failure ??= { error };
-      return await leavePending();
+      this.fail(error);
     } finally {
       this.#underWay--;
       this.#check();
     }
+    // Outside of the try: its `finally` would wait for ever, too.
+    return await leavePending();
+  }
+
+  /** Closes the gate; the first failure is the one that is told. */
+  fail(error: unknown): void {
+    this.failure ??= { error };
+    this.#check();
   }
 
   /** Resolves when the gate is closed and nothing is under way any more. */
@@ -120,8 +129,8 @@ class Workflows<T> {
     try {
       return await this.#options.definition.run(durable);
     } catch (error) {
-      this.#gate.failure ??= { error };
-      return await this.#gate.pass(leavePending);
+      this.#gate.fail(error);
+      return await leavePending();
     }
   }
 
@@ -137,7 +146,7 @@ class Workflows<T> {
   }
 }
 
-async function launch<T>(options: DurableOptions<T>, workflows: Workflows<T>): Promise<void> {
+async function launch<T>(options: DurableOptions<T>, workflows: Workflows<T>): Promise<StateWatch> {
   DBOS.setConfig({
     name: "crosswind",
     systemDatabaseUrl: options.stateUrl.reveal(),
@@ -151,6 +160,7 @@ async function launch<T>(options: DurableOptions<T>, workflows: Workflows<T>): P
   try {
     await DBOS.launch();
     await workflows.registerQueue();
+    return await watchState(options.stateUrl);
   } catch (error) {
     throw stateUnreachable(
       { where: options.stateLabel, reason: error instanceof Error ? error.message : String(error) },
@@ -159,25 +169,39 @@ async function launch<T>(options: DurableOptions<T>, workflows: Workflows<T>): P
   }
 }
 
+/** A shut down that waits for a database that is gone is given up after this long; the process ends anyway. */
+const SHUTDOWN_MS = 3000;
+
+async function shutDown(): Promise<void> {
+  const done = DBOS.shutdown({ deregister: true, workflowCompletionTimeoutMS: 1 });
+  // The first failure is the one to tell.
+  await Promise.race([done.catch(() => undefined), sleep(SHUTDOWN_MS, undefined, { ref: false })]);
+}
+
+async function attach<T>({ run }: DurableOptions<T>, workflows: Workflows<T>): Promise<Ended<T>> {
+  const before = await DBOS.getWorkflowStatus(run);
+  const handle = await DBOS.startWorkflow(workflows.course, { workflowID: run })();
+  const result = await handle.getResult({ pollingIntervalMs: RESULT_POLL_MS });
+  return { state: "done", result, wasDone: before?.status === "SUCCESS" };
+}
+
 /**
  * Starts the run, or attaches to it where it was started before: finished steps and items are not done again.
  *
  * Rejects with the first failure of a step or item; the run is then as after a crash and can be started again once the cause is mended.
- * Throws STATE_DATABASE_UNREACHABLE.
+ * Throws STATE_DATABASE_UNREACHABLE, STATE_DATABASE_LOST.
  */
 export async function runDurably<T>(options: DurableOptions<T>): Promise<Ended<T>> {
   const gate = new Gate(options.signal);
   const workflows = new Workflows(options, gate);
-  await launch(options, workflows);
   try {
-    const before = await DBOS.getWorkflowStatus(options.run);
-    const handle = await DBOS.startWorkflow(workflows.course, { workflowID: options.run })();
-    const done = handle.getResult({ pollingIntervalMs: RESULT_POLL_MS }).then((result) => ({ result }));
-    const ended = await Promise.race([done, gate.closed()]);
-    if (ended !== undefined) return { state: "done", result: ended.result, wasDone: before?.status === "SUCCESS" };
+    await using watch = await launch(options, workflows);
+    void watch.lost.then(({ message }) => gate.fail(stateLost({ where: options.stateLabel, reason: message })));
+    const ended = await Promise.race([attach(options, workflows), gate.closed()]);
+    if (ended !== undefined) return ended;
     if (gate.failure !== undefined) throw gate.failure.error;
     return { state: "stopped" };
   } finally {
-    await DBOS.shutdown({ deregister: true, workflowCompletionTimeoutMS: 1 });
+    await shutDown();
   }
 }

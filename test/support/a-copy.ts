@@ -2,13 +2,13 @@ import { randomUUID } from "node:crypto";
 import { parseFernetKeys } from "../../src/airflow/codecs/index.ts";
 import { entities } from "../../src/airflow/entities/index.ts";
 import { openPostgres } from "../../src/databases/postgres/postgres.ts";
-import { EVERYTHING } from "../../src/domain/selection.ts";
 import { Secret } from "../../src/domain/secret.ts";
+import { EVERYTHING } from "../../src/domain/selection.ts";
 import { defineApply } from "../../src/engine/copy/apply.ts";
 import { probeSide } from "../../src/engine/probe/probe-side.ts";
 import type { VerifyReport } from "../../src/engine/verify/report.ts";
-import { verifyCopy } from "../../src/engine/verify/verify-copy.ts";
 import type { VerifyJob } from "../../src/engine/verify/verify-context.ts";
+import { verifyCopy } from "../../src/engine/verify/verify-copy.ts";
 import { runDurably } from "../../src/runs/dbos-runs.ts";
 import { freshDatabase } from "./database.ts";
 

@@ -26,6 +26,8 @@ export interface OpenDatabase extends TestDatabase {
 /** What a command printed, and the document on standard output where `--json` was given. */
 export interface Ran extends CliResult {
   readonly output: string;
+  /** The output on one line, as if nothing had been wrapped. */
+  readonly text: string;
   readonly problem: ProblemReport | undefined;
   readonly plan: Plan | undefined;
   readonly json: Readonly<Record<string, unknown>>;
@@ -92,10 +94,7 @@ export async function anEnvironment(options: EnvironmentOptions = {}): Promise<E
   const writeConfig = (text: string) => writeFile(join(folder, "crosswind.yaml"), text);
   await writeConfig(configText(options));
   const run = async (args: readonly string[], given: Partial<CliOptions> = {}): Promise<Ran> =>
-    ran(
-      args,
-      await runCli(args, { cwd: folder, timeoutMs: 60_000, ...given, env: { ...variables, ...given.env } }),
-    );
+    ran(args, await runCli(args, { cwd: folder, timeoutMs: 60_000, ...given, env: { ...variables, ...given.env } }));
   const kept = resources.move();
   return {
     folder,
@@ -164,7 +163,10 @@ async function openFixture(fixture: Fixture): Promise<OpenDatabase> {
 
 async function templateOf(fixture: Exclude<Fixture, "nothing">): Promise<string> {
   const path = join(FIXTURES, `${fixture}.sql.gz`);
-  const hash = createHash("sha256").update(await readFile(path)).digest("hex").slice(0, 8);
+  const hash = createHash("sha256")
+    .update(await readFile(path))
+    .digest("hex")
+    .slice(0, 8);
   const name = `${fixture.replaceAll(/[^a-z0-9]/g, "_")}_${hash}`;
   return await templateDatabase(name, (url) => loadFixture(url, path));
 }
@@ -172,9 +174,11 @@ async function templateOf(fixture: Exclude<Fixture, "nothing">): Promise<string>
 function ran(args: readonly string[], result: CliResult): Ran {
   const isJson = args.includes("--json") && result.stdout.startsWith("{");
   const json = (isJson ? JSON.parse(result.stdout) : {}) as Record<string, unknown>;
+  const output = `${result.stdout}\n${result.stderr}`;
   return {
     ...result,
-    output: `${result.stdout}\n${result.stderr}`,
+    output,
+    text: output.replaceAll(/\s+/g, " "),
     json,
     problem: json["problem"] as ProblemReport | undefined,
     plan: json["plan"] as Plan | undefined,

@@ -59,7 +59,9 @@ export async function runCli(args: readonly string[], options: CliOptions): Prom
   const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
   timers.forEach(clearTimeout);
   if (isHanging) {
-    throw new Error(`crosswind ${args.join(" ")} had not ended after ${timeoutMs} ms\n${output.stdout}\n${output.stderr}`);
+    throw new Error(
+      `crosswind ${args.join(" ")} had not ended after ${timeoutMs} ms\n${output.stdout}\n${output.stderr}`,
+    );
   }
   return { code, signal, ...output, elapsedMs: performance.now() - startedAt };
 }

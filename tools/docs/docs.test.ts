@@ -1,4 +1,6 @@
-import { dirname } from "node:path";
+import { existsSync } from "node:fs";
+import { glob, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { declaredFindings, declaredIn } from "./findings.ts";
 import { replaceSection, table } from "./markdown.ts";
@@ -86,4 +88,56 @@ test("a picture of a terminal shows what was printed, without colours and ports 
 
   expect(svg).toContain(">Source &lt;a&gt; &amp; b  me@127.0.0.1:5432/x</text>");
   expect(svg).not.toContain("\u001b");
+});
+
+test("a picture of a terminal shows the beginning and the end of what is long", () => {
+  const lines = Array.from({ length: 40 }, (_, index) => `line ${index}`);
+
+  const svg = terminalPicture(`$ one\n${lines.join("\n")}\n$ two\nshort\n`);
+
+  expect(svg).toMatch(/>line 0<[\s\S]*more lines<[\s\S]*>line 39<[\s\S]*>\$ two<[\s\S]*>short</);
+  expect(svg).not.toContain(">line 20<");
+});
+
+test("every change that codecs make, and every problem that they have, is explained", async () => {
+  const read = (file: string) => readFile(join(root, file), "utf8");
+  const codecs = "src/airflow/codecs";
+  const sources = await Promise.all(["value-codecs.ts", "secret-codecs.ts"].map((file) => read(`${codecs}/${file}`)));
+  const changes = [...(await read(`${codecs}/changes.ts`)).matchAll(/^ {2}\| "([a-z0-9-]+)"/gm)];
+  const problems = sources.flatMap((text) => [...text.matchAll(/kind: "([a-z-]+)", reason/g)]);
+  const kinds = [...changes, ...problems].map((match) => match[1] ?? "");
+
+  const page = await read("docs/reference/changed-values.md");
+  const explained = [...page.matchAll(/^\| `([a-z0-9-]+)` \|/gm)].map((match) => match[1] ?? "");
+
+  expect(kinds.length).toBeGreaterThan(10);
+  expect(explained.toSorted()).toEqual([...new Set(kinds)].toSorted());
+});
+
+test("links between pages lead somewhere", async () => {
+  const pages: string[] = [];
+  for await (const file of glob(["README.md", "docs/**/*.md"], { cwd: root })) pages.push(file);
+  const broken: string[] = [];
+  for (const file of pages) {
+    const text = await readFile(join(root, file), "utf8");
+    for (const [, link = ""] of text.matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)) {
+      const isHere = /^[a-z]+:/.test(link) || existsSync(join(root, dirname(file), link));
+      if (!isHere) broken.push(`${file}: ${link}`);
+    }
+  }
+
+  expect(pages.length).toBeGreaterThan(10);
+  expect(broken).toEqual([]);
+});
+
+test("files that the pages name are there", async () => {
+  const named = await readFile(join(root, "docs/architecture.md"), "utf8");
+  const files = [...named.matchAll(/`((?:domain|airflow|engine|runs|ports|databases|cli|test)\/[\w./-]+)`/g)].map(
+    (match) => match[1] ?? "",
+  );
+
+  const missing = files.filter((file) => !existsSync(join(root, file)) && !existsSync(join(root, "src", file)));
+
+  expect(files.length).toBeGreaterThan(20);
+  expect(missing).toEqual([]);
 });

@@ -68,7 +68,7 @@ export async function problemsPage(root: string): Promise<string> {
     "# Problems and findings",
     "Where names and numbers go there is ‹a word›. What changed values mean is in [changed-values.md](changed-values.md).",
     "## Problems",
-    'An expected failure. It ends the command with exit code 1 (`PLAN_BLOCKED`: 3), and says what is safe and what to do next. With `--json` it is one document: `{"problem": {"code", "what", "safe", "next", "retry"}}`. `safe` can say more than here, because only the ledger knows what was written already.',
+    'An expected failure. It ends the command with exit code 1 (`PLAN_BLOCKED`: 3, a code that begins with `USAGE_`: 2), and says what is safe and what to do next. With `--json` it is one document: `{"problem": {"code", "what", "safe", "next", "retry"}}`. `safe` can say more than here, because only the ledger knows what was written already.',
     ...problems.map(problemSection),
     "## Findings",
     "A result of a check: collected, never thrown. A `blocker` makes `plan` end with exit code 3, and `apply` refuses that plan.",

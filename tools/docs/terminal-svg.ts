@@ -2,7 +2,10 @@ const CHAR_WIDTH = 7.8;
 const LINE_HEIGHT = 18;
 const MARGIN = 16;
 /** Longer lines are cut: a picture that is wider can not be read in a page. */
-const MOST_COLUMNS = 150;
+const MOST_COLUMNS = 124;
+/** Of a command that printed much more: its first and its last lines. */
+const FIRST_LINES = 10;
+const LAST_LINES = 7;
 
 const XML: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
 
@@ -11,23 +14,29 @@ const COLOURS: readonly (readonly [RegExp, string])[] = [
   [/^\$ /, "#7ee787"],
   [/^\s*✗/, "#ff7b72"],
   [/^\s*!/, "#e3b341"],
-  [/^\s*(·|next:)/, "#8b949e"],
+  [/^\s*(·|⋮|next:)/, "#8b949e"],
 ];
 
 function escaped(text: string): string {
   return text.replaceAll(/[&<>]/g, (char) => XML[char] ?? char);
 }
 
+function shortened(lines: readonly string[]): readonly string[] {
+  const left = lines.length - FIRST_LINES - LAST_LINES;
+  if (left <= 1) return lines;
+  return [...lines.slice(0, FIRST_LINES), `  ⋮ ${left} more lines`, ...lines.slice(-LAST_LINES)];
+}
+
+/** The lines to draw, without colours and cursor moves, an empty one between commands. */
 function plain(printed: string): readonly string[] {
-  return (
-    printed
-      // oxlint-disable-next-line no-control-regex -- colours and cursor moves of a terminal
-      .replaceAll(/\u001b\[[0-9;?]*[A-Za-z]/g, "")
-      .replaceAll(/\b(127\.0\.0\.1|localhost):\d+/g, "$1:5432")
-      .trimEnd()
-      .split("\n")
-      .map((line) => (line.length > MOST_COLUMNS ? `${line.slice(0, MOST_COLUMNS - 1)}…` : line))
-  );
+  const text = printed
+    // oxlint-disable-next-line no-control-regex -- what a terminal obeys and a picture does not
+    .replaceAll(/\u001b\[[0-9;?]*[A-Za-z]/g, "")
+    .replaceAll(/\b(127\.0\.0\.1|localhost):\d+/g, "$1:5432");
+  return text
+    .split(/^(?=\$ )/m)
+    .flatMap((command) => [...shortened(command.trim().split("\n")), ""])
+    .map((line) => (line.length > MOST_COLUMNS ? `${line.slice(0, MOST_COLUMNS - 1)}…` : line));
 }
 
 function drawn(line: string, index: number): string {

@@ -27,8 +27,6 @@ function unreadable(reason: string): Opened {
  */
 export function reencrypt(value: Buffer, context: CodecContext): CodecOutcome {
   const { targetKeys } = context;
-  // Airflow encrypts no empty text and reads it back as it is, whatever the flag says.
-  if (value.length === 1 && value[0] === PLAIN_TAG) return { value: value.subarray(1) };
   if (targetKeys === undefined) {
     return {
       value: null,

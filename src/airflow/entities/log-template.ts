@@ -2,7 +2,7 @@ import { always, columns, defineEntity } from "../define-entity.ts";
 
 /**
  * Where a run's log files are. Source: airflow.models.tasklog. Rows are matched by their text: an id means nothing elsewhere.
- * `created_at` is not part of it, so that the newest row of the target, which new runs get, stays the newest by id.
+ * The row with the largest id is what new runs get (airflow.models.dagrun), so the target's newest must stay the newest.
  */
 export const logTemplate = defineEntity({
   id: "log_template",
@@ -13,6 +13,7 @@ export const logTemplate = defineEntity({
   scope: { of: "environment" },
   load: "merge",
   serial: { field: "id", rule: "mapped" },
+  keepsNewest: true,
   fields: {
     id: always(),
     ...columns("filename", "elasticsearch_id"),

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
 import type { CommandContext } from "../command.ts";
 import { refuseVariableName } from "../config/ask.ts";
@@ -87,7 +88,7 @@ test.for([{ sourceFernetKey: "canary" }, { targetDatabase: "postgresql://u:canar
     const problem = await initCommand.run(context, { ...FLAGS, ...flags }, []).catch((error: Error) => error);
 
     expect(problem).toMatchObject({ code: "CONFIG_SECRET_IN_FLAG" });
-    expect(String(problem)).not.toContain("canary");
+    expect(inspect(problem)).not.toContain("canary");
   },
 );
 

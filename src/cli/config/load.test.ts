@@ -149,7 +149,7 @@ test("names every reference that can not be read at once", async () => {
 });
 
 test("refuses a Fernet key in the file and says how to refer to it, without repeating it", async () => {
-  const problem = await problemOf(loadConfig(await options(`${DATABASES}`.replace("}", `, fernetKey: ${KEY}}`))));
+  const problem = await problemOf(loadConfig(await options(DATABASES.replace("}", `, fernetKey: ${KEY}}`))));
 
   expect(problem.code).toBe("CONFIG_SECRET_IN_FILE");
   expect(problem.message).toContain("crosswind.yaml:1: source.fernetKey is written out");

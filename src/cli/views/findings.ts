@@ -8,7 +8,7 @@ export function showFinding(finding: Finding, width: number): string {
   const head = `  ${MARKS[finding.severity]} ${finding.code.padEnd(24)} `;
   const what = wrap(printable(finding.what), width, " ".repeat(6)).trimStart();
   const next = finding.next.map((each, index) =>
-    wrap(`${index === 0 ? "next: " : "      "}${each}`, width, " ".repeat(6)),
+    wrap(`${index === 0 ? "next: " : "      "}${printable(each)}`, width, " ".repeat(6)),
   );
   return [`${head}${what}`, ...next].join("\n");
 }

@@ -104,6 +104,8 @@ class PostgresSession implements Session {
     await this.query("begin isolation level repeatable read, read only");
     this.#inSnapshot = true;
     await this.query(`set transaction snapshot '${snapshot.replaceAll("'", "''")}'`);
+    // A chunk takes a second or two: compiling its SELECT costs more than it saves. Releases before 11 have no such setting.
+    await this.query("select set_config(name, 'off', true) from pg_settings where name = 'jit'");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -32,6 +32,9 @@ export function parsePostgresUrl(url: Secret): PostgresAddress {
     throw databaseUrlInvalid({ reason: "a % in it is not followed by two hexadecimal digits (a % itself is %25)" });
   }
   const database = decodeURIComponent(parsed.pathname.slice(1));
+  // A slash in a password that is not percent-encoded ends the host early: what follows would be shown as the database's name.
+  if (database.includes("@"))
+    throw databaseUrlInvalid({ reason: "a /, ? or # in its password must be percent-encoded" });
   if (database === "") throw databaseUrlInvalid({ reason: "it names no database" });
   const host = parsed.searchParams.get("host") ?? (parsed.hostname === "" ? "localhost" : parsed.hostname);
   const user = parsed.username === "" ? "" : `${decodeURIComponent(parsed.username)}@`;

@@ -112,17 +112,25 @@ async function finish(run: CopyRun): Promise<CopySummary> {
  */
 export function defineApply(job: CopyJob, expected: ExpectedRows): RunDefinition<CopySummary> & AsyncDisposable {
   const open = sharedRun(job);
+  // The queue hands out items of an earlier life as soon as it is there: before the course has read the ids that they refer to.
+  const ready = Promise.withResolvers<CopyRun>();
+  ready.promise.catch(() => {});
   let used = false;
-  const shared = () => {
+  const begin = async (durable: DurableRun) => {
     used = true;
-    return open();
+    const run = await open();
+    const chunks = await durable.step("prepare", () => prepare(run));
+    await run.loadMaps();
+    await takeOff(run, expected);
+    ready.resolve(run);
+    return { run, chunks };
   };
   return {
     async run(durable) {
-      const run = await shared();
-      const chunks = await durable.step("prepare", () => prepare(run));
-      await run.loadMaps();
-      await takeOff(run, expected);
+      const { run, chunks } = await begin(durable).catch((error: unknown) => {
+        ready.reject(error);
+        throw error;
+      });
       job.onEvent({ kind: "phase", phase: "history" });
       const items = chunks.map(
         (chunk): WorkItem => ({ kind: "chunk", key: `${chunk.entity} ${chunk.name}`, payload: chunk }),
@@ -132,7 +140,7 @@ export function defineApply(job: CopyJob, expected: ExpectedRows): RunDefinition
       return await durable.step("finish", () => finish(run));
     },
     async item(item) {
-      const run = await shared();
+      const run = await ready.promise;
       if (item.kind === "chunk") {
         const { rows, bytes, isNew } = await run.copy(item.payload as ChunkSpec);
         return { rows, bytes, isNew };

@@ -3,8 +3,12 @@ import type { Session } from "../../ports/database.ts";
 import { identifier, type Translation } from "../translate/translate.ts";
 import type { Chunk } from "./copy-chunk.ts";
 
-/** Bytes of the source's table that one chunk reads: some seconds of work. */
+/** Most bytes of the source's table that one chunk reads: some seconds of work. */
 const CHUNK_BYTES = 48 * 1024 * 1024;
+/** Tables of less than that are in several chunks, too, so that all lanes have something to do, ... */
+const EVEN_PARTS = 4;
+/** ... unless a chunk would be smaller than this: beginning and ending one costs about as much as copying a megabyte. */
+const LEAST_CHUNK_BYTES = 6 * 1024 * 1024;
 
 /** A chunk as it is recorded: the range of blocks is all that it needs. */
 export interface ChunkSpec {
@@ -25,8 +29,9 @@ export async function cutIntoChunks(session: Session, translation: Translation):
     [identifier(translation.sourceTable)],
   );
   const blocks = Number(row?.blocks ?? 0);
-  const perChunk = Math.max(1, Math.floor(CHUNK_BYTES / Number(row?.size ?? 8192)));
-  const count = Math.max(1, Math.ceil(blocks / perChunk));
+  const bytes = blocks * Number(row?.size ?? 8192);
+  const perChunk = Math.min(CHUNK_BYTES, Math.max(LEAST_CHUNK_BYTES, bytes / EVEN_PARTS));
+  const count = Math.max(1, Math.ceil(bytes / perChunk));
   const even = Math.ceil(blocks / count);
   return Array.from({ length: count }, (_, index) => ({
     entity: translation.entity.id,
@@ -53,6 +58,8 @@ export function chunkOf(run: string, spec: ChunkSpec): Chunk {
 
 /** Rows changed since a mark, of every table that the entity is read from: by age, which a wrapped counter does not fool. A superset is fine. */
 export function changedSince(from: Sql | undefined, xid: string): Sql {
+  // A joined subquery has no transaction ids.
+  if (/\bjoin \(/.test(from ?? "")) return "true";
   const aliases = ["s", ...[...(from ?? "").matchAll(/\bjoin \w+ (\w+) on\b/g)].map((match) => match[1] as string)];
   return `(${aliases.map((alias) => `age(${alias}.xmin) <= age('${Number(xid)}'::xid)`).join(" or ")})`;
 }

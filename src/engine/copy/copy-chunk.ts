@@ -45,35 +45,17 @@ export interface CopiedChunk {
 
 const ALREADY_THERE: CopiedChunk = { isNew: false, rows: 0, bytes: 0, changed: [] };
 
-/** Data exceptions (class 22) come from values, not from the connection: the codecs know what to do with them. */
+/**
+ * Data exceptions (class 22) and what is too deep or too large for a type (class 54) come from values, not from the connection: the codecs
+ * know what to do with them.
+ */
 function isDataException(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === "string" && code.startsWith("22");
+  return typeof code === "string" && (code.startsWith("22") || code.startsWith("54"));
 }
 
-/** SQLSTATEs with a problem of their own. */
 function asProblem(error: unknown, options: CopyChunkOptions): unknown {
-  const { code, message, column, detail } = error as {
-    code?: string;
-    message?: string;
-    column?: string;
-    detail?: string;
-  };
-  const { entity } = options.optimistic;
-  if (code === "22001") {
-    const limit = message ?? "";
-    return problems.valueTooLong(
-      { entity: entity.title, detail: column === undefined ? limit : `${column}: ${limit}` },
-      { cause: error },
-    );
-  }
-  if (code !== undefined && /^2[23]/.test(code)) {
-    // `detail` may quote a row: keys only, never of an entity that holds secrets.
-    const holdsSecrets = Object.values(entity.fields).some((field) => field.codec !== undefined);
-    const told = holdsSecrets || detail === undefined ? (message ?? code) : `${message} (${detail})`;
-    return problems.copyRejected({ entity: entity.title, chunk: options.chunk.name, detail: told }, { cause: error });
-  }
-  return error;
+  return problems.rejection(error, { entity: options.optimistic.entity.title, chunk: options.chunk.name });
 }
 
 async function pipe(

@@ -3,7 +3,7 @@ import { dagRun as dagRunEntity } from "../../airflow/entities/dag-run.ts";
 import { isInRange } from "../../domain/release.ts";
 import type { Session } from "../../ports/database.ts";
 import { type ResolvedSelection, resolveSelection } from "../select/filters.ts";
-import { type IdRules, NO_ID_RULES, type Translation, translate } from "../translate/translate.ts";
+import { type IdRules, identifier, NO_ID_RULES, type Translation, translate } from "../translate/translate.ts";
 import { type ChunkSpec, changedSince, chunkOf, cutIntoChunks } from "./chunks.ts";
 import { codecInput } from "./columns.ts";
 import { type Chunk, type CopiedChunk, copyChunk, type WayIn } from "./copy-chunk.ts";
@@ -61,8 +61,8 @@ export class CopyRun implements AsyncDisposable {
       const offsets = await target.transaction(async () => {
         const translations = [...allLanes(job, NO_ID_RULES).values()].map((lanes) => lanes.optimistic);
         const filenodes = await readFilenodes(snapshot.holder, translations);
-        const { mark } = snapshot;
-        if (!isResumed) {
+        if (there === undefined) {
+          const { mark } = snapshot;
           await ledger.beginRun(target, { run: job.run, source: job.identity, mark, filenodes, selection });
         }
         return await settleIdRules(snapshot.holder, target, {
@@ -74,11 +74,8 @@ export class CopyRun implements AsyncDisposable {
       const isMerged = isResumed || (await ledger.hasEarlierHistory(target, { id: job.run, source: job.identity }));
       const way: WayIn = isMerged ? "merge" : "direct";
       const run = new CopyRun(job, { snapshot, selection, dagRun, isResumed, way, ids: { offsets, maps: {} } });
-      if (isResumed) {
-        job.onEvent({ kind: "resumed", chunksThere: chunks });
-        await run.loadMaps();
-        await run.#bringUpToDate(target, there);
-      }
+      if (isResumed) job.onEvent({ kind: "resumed", chunksThere: chunks });
+      if (there !== undefined) await run.#bringUpToDate(target, there);
       return run;
     } catch (error) {
       await snapshot[Symbol.asyncDispose]();
@@ -154,7 +151,10 @@ export class CopyRun implements AsyncDisposable {
 
   /** Copies an entity of few rows as one chunk, by merge. */
   async copyObjects(entity: string): Promise<CopiedChunk> {
-    return await this.#copy({ run: this.job.run, entity, name: "all" }, "merge");
+    const copied = await this.#copy({ run: this.job.run, entity, name: "all" }, "merge");
+    // Other objects may refer to the ids that the target gave.
+    if (this.lanes(entity).optimistic.entity.serial?.rule === "mapped") await this.loadMaps();
+    return copied;
   }
 
   async #copy(chunk: Chunk, way: WayIn): Promise<CopiedChunk> {
@@ -189,29 +189,26 @@ export class CopyRun implements AsyncDisposable {
 
   /** Rows of entities begun before that changed since the old mark: parents first, by merge; then the mark moves on. */
   async #bringUpToDate(target: Session, { markXid, filenodes }: ledger.LedgerRun): Promise<void> {
-    const begun = await target.query<{ entity: string }>("select distinct entity from crosswind.chunk where run = $1", [
-      this.job.run,
-    ]);
-    const names = new Set(begun.map((row) => row.entity));
-    const translations = this.loadedBy("bulk").map((lanes) => lanes.optimistic);
-    const filenodesNow = await readFilenodes(this.snapshot.holder, translations);
-    for (const optimistic of translations) {
-      const { id } = optimistic.entity;
-      if (!names.has(id)) continue;
-      const wasRewritten = filenodes[optimistic.sourceTable] !== filenodesNow[optimistic.sourceTable];
-      const from = tableOf(optimistic.entity, this.job.sourceSide.release)?.from;
-      const source = wasRewritten ? "true" : changedSince(from, markXid ?? "3");
-      await this.#copy(
-        { run: this.job.run, entity: id, name: `changed since ${markXid} at ${this.snapshot.mark.xid}`, source },
-        "merge",
-      );
-    }
-    await target.query("update crosswind.run set mark_xid = $2, mark = $3, filenodes = $4 where id = $1", [
-      this.job.run,
-      this.snapshot.mark.xid,
-      this.snapshot.mark.snapshot,
-      JSON.stringify(filenodesNow),
-    ]);
+    const begun = await ledger.readBegunEntities(target, this.job.run);
+    const all = [...this.#lanes.values()].map((lanes) => lanes.optimistic);
+    const filenodesNow = await readFilenodes(this.snapshot.holder, all);
+    const bring = async (load: "bulk" | "merge") => {
+      for (const { entity, sourceTable } of all) {
+        if (entity.load !== load || !begun.has(entity.id)) continue;
+        const wasRewritten = filenodes[sourceTable] !== filenodesNow[sourceTable];
+        const from = tableOf(entity, this.job.sourceSide.release)?.from;
+        const source = wasRewritten ? "true" : changedSince(from, markXid ?? "3");
+        const name = ledger.deltaName(markXid ?? "3", this.snapshot.mark);
+        await this.#copy({ run: this.job.run, entity: entity.id, name, source }, "merge");
+        if (entity.serial?.rule === "mapped") await this.loadMaps();
+      }
+    };
+    await bring("merge");
+    await this.loadMaps();
+    await bring("bulk");
+    const { mark } = this.snapshot;
+    const moved = { run: this.job.run, source: this.job.identity, mark, filenodes: filenodesNow };
+    await target.transaction(() => ledger.beginRun(target, { ...moved, selection: this.selection }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -238,7 +235,10 @@ async function resumeSelection(
   return { ...now, ...recorded.selection, leftOut };
 }
 
-/** Rewriting a table (VACUUM FULL, CLUSTER) renumbers its rows without a trace in them; the file's number tells. */
+/**
+ * Rewriting a table (VACUUM FULL, CLUSTER) renumbers its rows without a trace in them; the file's number tells. The locks keep anybody from
+ * doing so for as long as the read snapshot is open: a chunk is a range of these numbers.
+ */
 async function readFilenodes(
   session: Session,
   translations: readonly Translation[],
@@ -246,6 +246,7 @@ async function readFilenodes(
   const tables = translations
     .filter(({ entity }) => entity.load === "bulk")
     .map((translation) => translation.sourceTable);
+  if (tables.length > 0) await session.query(`lock table ${tables.map(identifier).join(", ")} in access share mode`);
   const rows = await session.query<{ name: string; node: string }>(
     "select name, pg_relation_filenode(quote_ident(name)::regclass)::text as node from unnest($1::text[]) name",
     [tables],

@@ -21,10 +21,20 @@ const LOCK_TIMEOUT_MS = 5000;
 export async function reasonToKeepIndexes(session: Session): Promise<string | undefined> {
   const [others] = await session.query<{ n: string }>(
     `select count(*) as n from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
-     and backend_type = 'client backend' and application_name not like 'crosswind %'`,
+     and usename is not null and coalesce(backend_type, 'client backend') = 'client backend'
+     and coalesce(application_name, '') not like 'crosswind %'`,
   );
   const count = Number(others?.n ?? 0);
   return count === 0 ? undefined : `${count} other sessions use the target's database`;
+}
+
+/** A role that does not own a table may load into it, but not take off its indexes. */
+async function mayAlter(session: Session, table: string): Promise<boolean> {
+  const [row] = await session.query<{ may: boolean }>(
+    "select pg_has_role(c.relowner, 'usage') as may from pg_class c where c.oid = quote_ident($1)::regclass",
+    [table],
+  );
+  return row?.may === true;
 }
 
 async function isNearlyEmpty(session: Session, table: string): Promise<boolean> {
@@ -89,7 +99,8 @@ interface TableLoad {
 export async function takeOffIndexes(session: Session, run: string, loads: readonly TableLoad[]): Promise<number> {
   const tables: string[] = [];
   for (const load of loads) {
-    if (load.rows >= WORTH_IT_ROWS && (await isNearlyEmpty(session, load.table))) tables.push(load.table);
+    if (load.rows < WORTH_IT_ROWS || !(await mayAlter(session, load.table))) continue;
+    if (await isNearlyEmpty(session, load.table)) tables.push(load.table);
   }
   if (tables.length === 0 || !(await mayTakeOff(session, tables))) return 0;
   return await session.transaction(async () => {
@@ -119,22 +130,56 @@ export async function readTakenOff(session: Session): Promise<readonly TakenOff[
   );
 }
 
+/** Serializes the first half of putting foreign keys back: it locks both tables of every key. */
+const FOREIGN_KEYS_LOCK = "select pg_advisory_xact_lock(hashtext('airflow-crosswind foreign keys'))";
+
+/**
+ * Puts back the foreign keys that are missing, unchecked, all at once: their check is a statement of its own, which locks so little that
+ * several can run at the same time. Source: PostgreSQL manual, ALTER TABLE, notes on NOT VALID.
+ */
+async function addForeignKeys(session: Session): Promise<void> {
+  await session.transaction(async () => {
+    await session.query(FOREIGN_KEYS_LOCK);
+    const missing = await session.query<TakenOff & Record<string, unknown>>(
+      `select o.id, o.kind, o.on_table, o.name, o.definition from crosswind.taken_off o
+       where o.restored_at is null and o.kind = 'foreign key' and not exists (select 1 from pg_constraint k
+         where k.conname = o.name and k.conrelid = to_regclass(quote_ident(o.on_table))) order by o.id`,
+    );
+    for (const item of missing) {
+      const isUnchecked = item.definition.endsWith(UNCHECKED);
+      await session.query(`${createStatement(item)}${isUnchecked ? "" : UNCHECKED}`);
+    }
+  });
+}
+
+const UNCHECKED = " NOT VALID";
+
+/** Creates the index or constraint where it is missing, and checks the foreign key that was put back unchecked. */
+async function create(session: Session, item: TakenOff): Promise<void> {
+  const [there] = await session.query<{ valid: boolean }>(
+    item.kind === "index"
+      ? "select true as valid from pg_class where relname = $1 and relkind = 'i' and relnamespace = 'public'::regnamespace"
+      : "select o.convalidated as valid from pg_constraint o join pg_class c on c.oid = o.conrelid where o.conname = $1 and c.relname = $2",
+    item.kind === "index" ? [item.name] : [item.name, item.on_table],
+  );
+  if (there === undefined) await session.query(createStatement(item));
+  else if (!there.valid && !item.definition.endsWith(UNCHECKED))
+    await session.query(`alter table ${identifier(item.on_table)} validate constraint ${identifier(item.name)}`);
+}
+
 /** Puts one back; done already (by an earlier life that was killed before it noted so): only noted. */
 export async function restoreOne(session: Session, item: TakenOff): Promise<void> {
+  if (item.kind === "foreign key") await addForeignKeys(session);
   await session.transaction(async () => {
     await session.query("set local maintenance_work_mem = '512MB'");
+    // The check of a foreign key is a join; sorting both tables for it takes three times as long as hashing one.
+    await session.query("set local enable_mergejoin = off");
     const [open] = await session.query(
       "select 1 from crosswind.taken_off where id = $1 and restored_at is null for update",
       [item.id],
     );
     if (open === undefined) return;
-    const [there] = await session.query(
-      item.kind === "index"
-        ? "select 1 from pg_class where relname = $1 and relkind = 'i' and relnamespace = 'public'::regnamespace"
-        : "select 1 from pg_constraint o join pg_class c on c.oid = o.conrelid where o.conname = $1 and c.relname = $2",
-      item.kind === "index" ? [item.name] : [item.name, item.on_table],
-    );
-    if (there === undefined) await session.query(createStatement(item));
+    await create(session, item);
     await session.query("update crosswind.taken_off set restored_at = now() where id = $1", [item.id]);
   });
 }

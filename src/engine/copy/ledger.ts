@@ -1,5 +1,7 @@
+import { createHash } from "node:crypto";
 import type { Database, Session } from "../../ports/database.ts";
 import type { LeftOutRun, ResolvedSelection } from "../select/filters.ts";
+import type { Mark } from "./snapshot.ts";
 
 /**
  * The ledger: a schema of our own in the target's database that records every chunk we wrote, the ids we gave and what must be put back.
@@ -90,12 +92,12 @@ export async function readRun(session: Session, run: string): Promise<LedgerRun 
 interface BeginOptions {
   readonly run: string;
   readonly source: string;
-  readonly mark: { readonly xid: string; readonly snapshot: string };
+  readonly mark: Mark;
   readonly filenodes: Readonly<Record<string, string>>;
   readonly selection: ResolvedSelection;
 }
 
-/** Records the run with its mark and its resolved selection; a run that copied nothing yet may begin anew with another mark. */
+/** Records the run with its mark and its resolved selection; a run that goes on records its next ones. */
 export async function beginRun(session: Session, options: BeginOptions): Promise<void> {
   const { run, source, mark, filenodes } = options;
   const { leftOut, ...rest } = options.selection;
@@ -120,10 +122,29 @@ export async function readLeftOut(session: Session, run: string): Promise<readon
   );
 }
 
-/** Number of chunks of the run's history that are in the target; objects, which are one chunk each, do not count. */
+/** Chunks of history: objects are one chunk each, and what changed meanwhile comes in chunks of its own. */
+const IS_HISTORY = "chunk <> 'all' and chunk not like 'changed since %'";
+
+/**
+ * The name of the chunk that brings an entity up to date. By the whole snapshot: two of them with the same oldest open transaction may see
+ * different rows.
+ */
+export function deltaName(since: string, { xid, snapshot }: Mark): string {
+  return `changed since ${since} at ${xid} ${createHash("sha256").update(snapshot).digest("hex").slice(0, 16)}`;
+}
+
+/** Entities of which the run brought rows. */
+export async function readBegunEntities(session: Session, run: string): Promise<ReadonlySet<string>> {
+  const rows = await session.query<{ entity: string }>("select distinct entity from crosswind.chunk where run = $1", [
+    run,
+  ]);
+  return new Set(rows.map((row) => row.entity));
+}
+
+/** Number of chunks of the run's history that are in the target. */
 export async function countChunks(session: Session, run: string): Promise<number> {
   const rows = await session.query<{ n: string }>(
-    "select count(*) as n from crosswind.chunk where run = $1 and chunk <> 'all'",
+    `select count(*) as n from crosswind.chunk where run = $1 and ${IS_HISTORY}`,
     [run],
   );
   return Number(rows[0]?.n ?? 0);
@@ -135,7 +156,7 @@ export async function hasEarlierHistory(
   run: { readonly id: string; readonly source: string },
 ): Promise<boolean> {
   const rows = await session.query(
-    "select 1 from crosswind.chunk c join crosswind.run r on r.id = c.run where r.source = $1 and r.id <> $2 and c.chunk <> 'all' limit 1",
+    `select 1 from crosswind.chunk c join crosswind.run r on r.id = c.run where r.source = $1 and r.id <> $2 and ${IS_HISTORY} limit 1`,
     [run.source, run.id],
   );
   return rows.length > 0;

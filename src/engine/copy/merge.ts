@@ -11,6 +11,23 @@ export interface Merge {
 }
 
 const STAGED = "crosswind_staged";
+const NEWEST = "crosswind_newest";
+
+/** Before the merge the newest row is remembered; after it, it is added once more where it is no longer the newest. */
+function keepNewest({ entity, targetTable, columns }: Translation): {
+  readonly before: readonly Sql[];
+  readonly after: readonly Sql[];
+} {
+  if (entity.keepsNewest === undefined || entity.serial === undefined) return { before: [], after: [] };
+  const [table, id] = [identifier(targetTable), identifier(entity.serial.field)];
+  const names = columns.map((column) => identifier(column.column)).join(", ");
+  return {
+    before: [`create temporary table ${NEWEST} on commit drop as select * from ${table} order by ${id} desc limit 1`],
+    after: [
+      `insert into ${table} (${names}) select ${names} from ${NEWEST} where ${id} < (select max(${id}) from ${table})`,
+    ],
+  };
+}
 
 /** The entity's key where the target keeps all of it; else the target's primary key (notes, which hang on an id). */
 function keyColumns(translation: Translation): readonly OutputColumn[] {
@@ -64,9 +81,11 @@ export function mergeStatements(translation: Translation, run: string): Merge {
            from ${STAGED} n where ${match}
            and (${updated.map((column) => `${comparable("t", column)} is distinct from ${comparable("n", column)}`).join(" or ")})`,
         ];
+  const newest = keepNewest(translation);
   return {
     table: STAGED,
     before: [
+      ...newest.before,
       `create temporary table ${STAGED} on commit drop as select ${names.join(", ")} from ${table} with no data`,
     ],
     after: [
@@ -76,6 +95,7 @@ export function mergeStatements(translation: Translation, run: string): Merge {
         : []),
       ...update,
       `insert into ${table} (${inserted}) select ${values} from ${STAGED} n where not exists (select 1 from ${table} t where ${match})`,
+      ...newest.after,
     ],
   };
 }

@@ -28,7 +28,7 @@ export const valueTooLong = defineProblem<{ entity: string; detail: string }>({
 
 export const copyRejected = defineProblem<{ entity: string; chunk: string; detail: string }>({
   code: "COPY_ROWS_REJECTED",
-  what: ({ entity, chunk, detail }) => `the target refused rows of ${entity} (chunk ${chunk}): ${detail}.`,
+  what: ({ entity, chunk, detail }) => `rows of ${entity} (chunk ${chunk}) were refused: ${detail}.`,
   safe: () => CHUNK,
   next: () => [
     "crosswind plan shows what is in the way now",
@@ -64,3 +64,48 @@ export const interrupted = defineProblem<{ plan: string }>({
   next: ({ plan }) => [`crosswind apply ${plan}    goes on where it stopped`],
   retry: "after-fix",
 });
+
+/** What of a server's error is looked at. Source: node-postgres `DatabaseError`. */
+interface ServerError {
+  readonly code?: string;
+  readonly message?: string;
+  readonly detail?: string;
+  readonly column?: string;
+  readonly where?: string;
+}
+
+/** Unique and foreign keys: their detail quotes the key alone. That of the others quotes the whole row. */
+const QUOTES_A_KEY: ReadonlySet<string> = new Set(["23503", "23505"]);
+
+/** What a server said, without the value that it may quote: `invalid input syntax for type integer: "..."`. */
+function withoutValue(message: string): string {
+  return (message.split(/: ?"|\n/)[0] ?? message).trim();
+}
+
+/** COPY names the place and quotes the line behind it: `COPY xcom, line 3, column value: "..."`. */
+function placeOf({ column, where }: ServerError): string {
+  const inCopy = /^COPY (\w+), line \d+(?:, column (\w+))?/m.exec(where ?? "");
+  const inFunction = /function ([\w.]+)\(/.exec(where ?? "");
+  if (inCopy?.[2] !== undefined) return ` (column ${inCopy[2]})`;
+  if (column !== undefined) return ` (column ${column})`;
+  return inFunction === null ? "" : ` (function ${inFunction[1]})`;
+}
+
+/** The problem that a server's refusal of rows is, told without any of their values; anything else comes back as it is. */
+export function rejection(error: unknown, at: { readonly entity: string; readonly chunk: string }): unknown {
+  const server = error as ServerError;
+  const { code = "", message = "", detail } = server;
+  const place = placeOf(server);
+  const options = { cause: error };
+  if (code === "22001") return valueTooLong({ entity: at.entity, detail: `${message}${place}` }, options);
+  if (/^(22|54)...$/.test(code)) return copyRejected({ ...at, detail: `${withoutValue(message)}${place}` }, options);
+  if (/^23...$/.test(code)) {
+    const key = QUOTES_A_KEY.has(code) && detail !== undefined ? ` (${detail.split("\n")[0]})` : "";
+    return copyRejected({ ...at, detail: `${message}${key}` }, options);
+  }
+  // Raised by a trigger of the target's own: its message is anybody's, and may quote the row.
+  if (/^P0...$/.test(code)) {
+    return copyRejected({ ...at, detail: `a trigger of the target raised SQLSTATE ${code}${place}` }, options);
+  }
+  return error;
+}

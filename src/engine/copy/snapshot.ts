@@ -52,11 +52,16 @@ class HeldSnapshot implements ReadSnapshot {
 /** Opens and exports a REPEATABLE READ, READ ONLY snapshot of the source and takes the mark that belongs to it. */
 export async function openReadSnapshot(source: Database): Promise<ReadSnapshot> {
   const holder = await source.session();
-  await holder.query("begin isolation level repeatable read, read only");
-  const [row] = await holder.query<{ exported: string; snapshot: string; xid: string }>(
-    `select pg_export_snapshot() as exported, txid_current_snapshot()::text as snapshot,
-       (txid_snapshot_xmin(txid_current_snapshot()) % 4294967296)::text as xid`,
-  );
-  if (row === undefined) throw new Error("the server exported no snapshot");
-  return new HeldSnapshot(source, holder, { mark: { xid: row.xid, snapshot: row.snapshot }, exported: row.exported });
+  try {
+    await holder.query("begin isolation level repeatable read, read only");
+    const [row] = await holder.query<{ exported: string; snapshot: string; xid: string }>(
+      `select pg_export_snapshot() as exported, txid_current_snapshot()::text as snapshot,
+         (txid_snapshot_xmin(txid_current_snapshot()) % 4294967296)::text as xid`,
+    );
+    if (row === undefined) throw new Error("the server exported no snapshot");
+    return new HeldSnapshot(source, holder, { mark: { xid: row.xid, snapshot: row.snapshot }, exported: row.exported });
+  } catch (error) {
+    await holder[Symbol.asyncDispose]();
+    throw error;
+  }
 }

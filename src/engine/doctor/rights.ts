@@ -10,7 +10,7 @@ interface Missing {
 }
 
 const TABLE_RIGHTS = { source: ["SELECT"], target: ["SELECT", "INSERT", "UPDATE"] } as const;
-const SEQUENCE_RIGHTS = ["USAGE", "UPDATE"] as const;
+const SEQUENCE_RIGHTS = ["SELECT", "USAGE", "UPDATE"] as const;
 const LEDGER_RIGHTS = ["SELECT", "INSERT", "UPDATE", "DELETE"] as const;
 
 /** Tables that a copy reads or writes on this side: of the release, or of all releases where it is not known. */

@@ -3,8 +3,11 @@ import { codecInput } from "../copy/columns.ts";
 import { hasLedger } from "../copy/ledger.ts";
 import { copiedRows, exclusionsFor } from "../select/filters.ts";
 import { NO_ID_RULES, type Translation, translate } from "../translate/translate.ts";
-import { enumerate, type PlanCheck, type PlanContext, subjectsOf } from "./plan-job.ts";
+import { enumerate, type PlanCheck, type PlanContext, subjectsOf, withoutFlags } from "./plan-job.ts";
 import { type ComparableRow, readObjects } from "./read-objects.ts";
+
+/** Names in the sentence itself; the finding's subjects have all. */
+const MOST_NAMED = 20;
 
 function holdsSecrets(translation: Translation): boolean {
   return translation.columns.some((column) => column.codec === "secret");
@@ -53,15 +56,16 @@ export const checkSecrets: PlanCheck = async (context) => {
       code: "SECRET_UNREADABLE",
       severity: "blocker",
       entity: entity.id,
-      what: `${unreadable.length} of ${entity.title.toLowerCase()} can not be decrypted (${enumerate(unreadable)}): ${why}`,
+      what: `${unreadable.length} of ${entity.title.toLowerCase()} can not be decrypted (${enumerate(unreadable, MOST_NAMED)}): ${why}`,
       next: [
         "add the missing key to source.fernetKey (newest first, separated by commas)",
-        `or leave them out: crosswind plan ${unreadable
-          .slice(0, 3)
-          .map((name) => `--without '${entity.id}:${name}'`)
-          .join(" ")}`,
+        `or leave them out: ${withoutFlags(entity.id, unreadable)}`,
       ],
-      ...subjectsOf(unreadable.map((name) => `${entity.id}:${name}`)),
+      // All of them: whoever has to mend or leave out needs the whole list.
+      ...subjectsOf(
+        unreadable.map((name) => `${entity.id}:${name}`),
+        unreadable.length,
+      ),
     });
   }
   return findings;
@@ -147,10 +151,10 @@ export const checkObjects: PlanCheck = async (context) => {
       what: `the target has ${inTheWay.length} of ${entity.title.toLowerCase()} under the same name with other values (${enumerate(inTheWay.map((each) => each.label))}; "${first?.label}" differs in ${first?.columns.join(", ")})`,
       next: [
         "remove or rename them on the target",
-        `or keep the target's: crosswind plan ${inTheWay
-          .slice(0, 3)
-          .map((each) => `--without '${entity.id}:${each.label}'`)
-          .join(" ")}`,
+        `or keep the target's: ${withoutFlags(
+          entity.id,
+          inTheWay.map((each) => each.label),
+        )}`,
       ],
       ...subjectsOf(inTheWay.map((each) => `${entity.id}:${each.label}`)),
     });

@@ -1,12 +1,13 @@
 import { whyNotCopied } from "../../airflow/not-copied.ts";
+import type { Sql } from "../../domain/entity.ts";
 import type { Finding } from "../../domain/finding.ts";
 import { compareReleases } from "../../domain/release.ts";
 import { columnType } from "../../domain/schema.ts";
-import { reasonToKeepIndexes } from "../copy/indexes.ts";
+import { mayTakeOff, reasonToKeepIndexes } from "../copy/indexes.ts";
 import { hasLedger, readIdRules } from "../copy/ledger.ts";
 import { copiedRows, exclusionsFor } from "../select/filters.ts";
 import { identifier } from "../translate/translate.ts";
-import { enumerate, type PlanCheck, type PlanContext, subjectsOf } from "./plan-job.ts";
+import { enumerate, type PlanCheck, type PlanContext, shellQuoted, subjectsOf } from "./plan-job.ts";
 
 /** Older releases have no place for much of what newer ones keep: only on request. */
 export const checkDirection: PlanCheck = async ({ job, source, target }) => {
@@ -43,7 +44,10 @@ export const checkPaused: PlanCheck = async ({ targetSession, resolved, sourceSe
       entity: "dag",
       what: `${selected.length} selected DAGs are unpaused on the target (${enumerate(selected)}): they could run on both sides`,
       next: [
-        `pause them on the target: airflow dags pause ${selected[0]}`,
+        `pause them on the target: ${selected
+          .slice(0, 3)
+          .map((dag) => `airflow dags pause ${shellQuoted(dag)}`)
+          .join("; ")}`,
         "or leave them out: select.dags in crosswind.yaml",
       ],
       ...subjectsOf(selected),
@@ -104,11 +108,14 @@ export const checkLengths: PlanCheck = async (context) => {
     for (const column of translation.columns) {
       const limit = lengthOf(columnType(target.side.schema, translation.targetTable, column.column));
       const now = lengthOf(columnType(source.side.schema, translation.sourceTable, column.column));
-      if (limit === undefined || column.codec !== undefined || (now !== undefined && now <= limit)) continue;
+      const isSecret = column.codec === "secret";
+      if (limit === undefined || (column.codec !== undefined && !isSecret)) continue;
+      if (!isSecret && now !== undefined && now <= limit) continue;
+      const length = isSecret ? tokenLength(`(${column.expression})`) : `length((${column.expression})::text)`;
       const label = translation.entity.key.map((name) => `c.${identifier(name)}::text`).join(", ");
       const rows = await context.sourceSession.query<{ label: string }>(
         `select concat_ws(' · ', ${label}) as label from (${translation.canonical()}) c
-         where ${where} and length((${column.expression})::text) > ${limit} limit 1000`,
+         where ${where} and ${length} > ${limit} limit 1000`,
       );
       if (rows.length > 0) {
         findings.push({
@@ -124,6 +131,15 @@ export const checkLengths: PlanCheck = async (context) => {
   }
   return findings;
 };
+
+/**
+ * Characters of a secret's token on the target, from the tagged value of the source: a token stays as long as it is, plain text becomes base64
+ * of 57 bytes and the text padded to blocks of 16 (https://github.com/fernet/spec).
+ */
+function tokenLength(tagged: Sql): Sql {
+  const padded = `16 * (floor((octet_length(${tagged}) - 1) / 16.0) + 1)`;
+  return `case when left(${tagged}, 1) = 'e' then length(${tagged}) - 1 else 4 * ceil((57 + ${padded}) / 3.0) end`;
+}
 
 function lengthOf(type: string | undefined): number | undefined {
   const match = /^character varying\((\d+)\)$/.exec(type ?? "");
@@ -149,18 +165,29 @@ export const checkTables: PlanCheck = async ({ source, selected }) => {
   ];
 };
 
-/** Other sessions on the target's database keep its indexes on: the copy is right either way, and slower with them. */
-export const checkIndexes: PlanCheck = async ({ targetSession }) => {
+/** Other sessions on the target's database, and tables of others, keep its indexes on: the copy is right either way, and slower with them. */
+export const checkIndexes: PlanCheck = async ({ targetSession, translations }) => {
+  const findings: Finding[] = [];
   const reason = await reasonToKeepIndexes(targetSession);
-  if (reason === undefined) return [];
-  return [
-    {
+  const price = "indexes and keys stay on while loading, which takes two to three times as long";
+  if (reason !== undefined) {
+    findings.push({
       code: "TARGET_IN_USE",
       severity: "note",
-      what: `${reason}: indexes and keys stay on while loading, which takes two to three times as long`,
+      what: `${reason}: ${price}`,
       next: [
         "stop the target's scheduler, DAG processor, triggerer and API server for the time of the copy, if that matters",
       ],
-    },
-  ];
+    });
+  }
+  const tables = [...translations.values()].map((translation) => translation.targetTable);
+  if (!(await mayTakeOff(targetSession, tables))) {
+    findings.push({
+      code: "ROLE_NOT_OWNER",
+      severity: "note",
+      what: `the target's role does not own its tables: ${price}`,
+      next: ["use the role of the target's own Airflow for the time of the copy, if that matters"],
+    });
+  }
+  return findings;
 };

@@ -5,6 +5,7 @@ import { entities } from "../../airflow/entities/index.ts";
 import type { Entity } from "../../domain/entity.ts";
 import type { Finding } from "../../domain/finding.ts";
 import type { Plan, PlannedEntity } from "../../domain/plan.ts";
+import { isProblem, Problem } from "../../domain/problem.ts";
 import type { Secret } from "../../domain/secret.ts";
 import type { Session } from "../../ports/database.ts";
 import { allLanes, dagRunOf } from "../copy/copy-context.ts";
@@ -18,6 +19,7 @@ import { checkDirection, checkIndexes, checkLengths, checkPaused, checkRuns, che
 import { countLost, countRows, type LostField } from "./count-rows.ts";
 import type { PlanCheck, PlanContext, PlanJob } from "./plan-job.ts";
 import * as problems from "./problems.ts";
+import { checkRights } from "./rights.ts";
 
 const CHECKS: readonly PlanCheck[] = [
   checkDirection,
@@ -50,32 +52,69 @@ export async function probeBoth(
   return { source, target };
 }
 
-function keysOf(keys: Secret | undefined) {
-  return keys === undefined ? undefined : parseFernetKeys(keys);
+function keysOf(keys: Secret | undefined, setting: string) {
+  if (keys === undefined) return undefined;
+  try {
+    return parseFernetKeys(keys);
+  } catch (error) {
+    if (!isProblem(error)) throw error;
+    throw new Problem({ ...error.report, what: `${setting}: ${error.report.what}` }, { cause: error });
+  }
 }
 
-async function openContext(job: PlanJob, sessions: { source: Session; target: Session }): Promise<PlanContext> {
+type Sessions = { readonly source: Session; readonly target: Session };
+
+/** What is known before the first row is read. Throws NOTHING_SELECTED where the patterns name no kind of content. */
+async function openJob(job: PlanJob) {
+  const [sourceKeys, targetKeys] = [
+    keysOf(job.sourceKeys, "source.fernetKey"),
+    keysOf(job.targetKeys, "target.fernetKey"),
+  ];
   const probed = await probeBoth(job);
   const selected = selectedEntities(job.selection.entities);
-  const [sourceKeys, targetKeys] = [keysOf(job.sourceKeys), keysOf(job.targetKeys)];
+  if (selected.length === 0) {
+    throw problems.nothingSelected({ patterns: job.selection.entities.join(" "), what: "kind of content" });
+  }
   const sides = { sourceSide: probed.source.side, targetSide: probed.target.side, entities: selected };
-  const dagRun = dagRunOf(sides, dagRunEntity);
-  const resolved = await resolveSelection(sessions.source, dagRun, { selection: job.selection, now: job.now });
-  if (resolved.dags?.length === 0) throw problems.nothingSelected({ patterns: job.selection.dags.join(" ") });
   const lanes = allLanes(sides, NO_ID_RULES);
   return {
     job,
     ...probed,
-    sourceSession: sessions.source,
-    targetSession: sessions.target,
     ...(sourceKeys === undefined ? {} : { sourceKeys }),
     ...(targetKeys === undefined ? {} : { targetKeys }),
-    digestKey: randomBytes(32),
     selected,
-    dagRun,
-    resolved,
-    translations: new Map([...lanes].map(([id, each]) => [id, each.optimistic])),
+    dagRun: dagRunOf(sides, dagRunEntity),
+    translations: new Map([...lanes].map(([id, each]) => [id, each.optimistic] as const)),
   };
+}
+
+async function openContext(opened: Awaited<ReturnType<typeof openJob>>, sessions: Sessions): Promise<PlanContext> {
+  const { job, dagRun } = opened;
+  const resolved = await resolveSelection(sessions.source, dagRun, { selection: job.selection, now: job.now });
+  if (resolved.dags?.length === 0) {
+    throw problems.nothingSelected({ patterns: job.selection.dags.join(" ") });
+  }
+  return {
+    ...opened,
+    sourceSession: sessions.source,
+    targetSession: sessions.target,
+    digestKey: randomBytes(32),
+    resolved,
+  };
+}
+
+/** Rights first: without them nothing else can be looked at. */
+async function look(
+  job: PlanJob,
+  sessions: Sessions,
+): Promise<{ opened: Awaited<ReturnType<typeof openJob>>; context?: PlanContext; findings: readonly Finding[] }> {
+  const opened = await openJob(job);
+  const missing = await checkRights(opened, sessions);
+  if (missing.length > 0) return { opened, findings: missing };
+  const context = await openContext(opened, sessions);
+  const findings: Finding[] = [];
+  for (const check of CHECKS) findings.push(...(await check(context)));
+  return { opened, context, findings };
 }
 
 async function readCopied(context: PlanContext): Promise<ReadonlyMap<string, number>> {
@@ -142,17 +181,15 @@ export async function makePlan(job: PlanJob): Promise<Plan> {
   await using source = await job.source.session();
   await using target = await job.target.session();
   return await source.transaction(async () => {
-    const context = await openContext(job, { source, target });
-    const counted = await countAll(context);
-    const findings: Finding[] = [];
-    for (const check of CHECKS) findings.push(...(await check(context)));
+    const { opened, context, findings } = await look(job, { source, target });
+    const counted = context === undefined ? { entities: [], findings: [] } : await countAll(context);
     return {
       format: 1,
       id: job.id,
       createdAt: job.now.toISOString(),
       crosswind: job.version,
-      source: context.source.facts,
-      target: context.target.facts,
+      source: opened.source.facts,
+      target: opened.target.facts,
       selection: job.selection,
       acceptsLoss: job.acceptLoss,
       entities: counted.entities,
@@ -197,9 +234,7 @@ export async function assertPlanHolds(job: PlanJob, { plan, file, probed, isBegu
   await using source = await job.source.session();
   await using target = await job.target.session();
   const now = await source.transaction(async () => {
-    const context = await openContext(job, { source, target });
-    const findings: Finding[] = [];
-    for (const check of CHECKS) findings.push(...(await check(context)));
+    const { findings } = await look(job, { source, target });
     return findings.filter((finding) => finding.severity === "blocker");
   }, "isolation level repeatable read, read only");
   if (now[0] !== undefined) throw problems.planStale({ file, changes: `${now[0].code}, ${now[0].what}` });

@@ -42,9 +42,27 @@ export interface PlanContext {
 /** One check: its findings, none when all is well. */
 export type PlanCheck = (context: PlanContext) => Promise<readonly Finding[]>;
 
+const MOST_FLAGS = 10;
+const MOST_SUBJECTS = 20;
+
 /** Names for a finding: at most a screenful, with how many there are in all. */
-export function subjectsOf(names: readonly string[]): { readonly subjects: readonly string[]; readonly count: number } {
-  return { subjects: names.slice(0, 20), count: names.length };
+export function subjectsOf(
+  names: readonly string[],
+  most = MOST_SUBJECTS,
+): { readonly subjects: readonly string[]; readonly count: number } {
+  return { subjects: names.slice(0, most), count: names.length };
+}
+
+/** Quoted for a POSIX shell, whatever the name holds. */
+export function shellQuoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** `--without` for each of the objects; beyond a handful they are better written into the configuration. */
+export function withoutFlags(entity: string, names: readonly string[]): string {
+  if (names.length > MOST_FLAGS)
+    return `crosswind plan, with the ${names.length} names in select.without of crosswind.yaml`;
+  return `crosswind plan ${names.map((name) => `--without ${shellQuoted(`${entity}:${name}`)}`).join(" ")}`;
 }
 
 /** Some names for a sentence: `"a", "b", "c" and 12 more`. */

@@ -26,10 +26,13 @@ export const planBlocked = defineProblem<{ file: string; count: number; first: s
   retry: "after-fix",
 });
 
-export const nothingSelected = defineProblem<{ patterns: string }>({
+export const nothingSelected = defineProblem<{ patterns: string; what?: string }>({
   code: "NOTHING_SELECTED",
-  what: ({ patterns }) => `the selection ${patterns} matches no DAG of the source.`,
+  what: ({ patterns, what = "DAG of the source" }) => `the selection ${patterns} matches no ${what}.`,
   safe: () => NOTHING,
-  next: () => ["check select.dags in crosswind.yaml, or --dag"],
+  next: () => [
+    "check select.dags and select.entities in crosswind.yaml, or --dag and --entity",
+    "crosswind config show",
+  ],
   retry: "after-fix",
 });

@@ -71,13 +71,18 @@ export interface Ownership {
 
 /** Rows that a copy wrote: their own id, or their run's, is one that the ledger gave away. */
 function isOurs({ entity }: Translation, rules: Ownership["rules"]): Sql {
-  const range = (rule: IdRule | undefined, id: Sql) =>
-    rule === undefined ? "false" : `${id} between ${rule.low} and ${rule.high}`;
-  if (entity.serial?.rule === "kept") return range(rules.get(entity.id), `c.${identifier(entity.serial.field)}`);
-  const { scope } = entity;
+  const inRange = (of: string, id: Sql) => {
+    const rule = rules.get(of);
+    return rule === undefined ? "false" : `${id} between ${rule.low} and ${rule.high}`;
+  };
+  const { scope, serial } = entity;
+  if (serial?.rule === "kept") return inRange(entity.id, `c.${identifier(serial.field)}`);
+  const runId = entity.key.find((name) => entity.fields[name]?.references === "dag_run");
+  if (runId !== undefined) return inRange("dag_run", `c.${identifier(runId)}`);
   if (scope.of !== "run") return "true";
-  const inOurRun = `(c.${identifier(scope.dag)}, c.${identifier(scope.run)}) in (select o.dag_id, o.run_id from dag_run o where ${range(rules.get("dag_run"), "o.id")})`;
-  return scope.runIsOptional === true ? `(c.${identifier(scope.run)} is null or ${inOurRun})` : inOurRun;
+  const run = `c.${identifier(scope.run)}`;
+  const inOurRun = `(c.${identifier(scope.dag)}, ${run}) in (select o.dag_id, o.run_id from dag_run o where ${inRange("dag_run", "o.id")})`;
+  return scope.runIsOptional === true ? `(${run} is null or ${inOurRun})` : inOurRun;
 }
 
 /** The target's rows within the same selection as the source's: the columns as they are, then the labels. */

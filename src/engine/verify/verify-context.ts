@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { CodecContext } from "../../airflow/codecs/index.ts";
 import { dagRun as dagRunEntity } from "../../airflow/entities/dag-run.ts";
+import { entities } from "../../airflow/entities/index.ts";
 import type { Entity, Sql } from "../../domain/entity.ts";
 import type { EventSink } from "../../domain/run-event.ts";
 import type { Selection } from "../../domain/selection.ts";
@@ -97,7 +98,8 @@ async function resolve(job: VerifyJob, source: Session, target: Session): Promis
 async function readIds(job: VerifyJob, source: Session, target: Session): Promise<IdRules> {
   const rules = await readIdRules(target, job.identity);
   const maps: Record<string, IdRules["maps"][string]> = {};
-  for (const { optimistic: fromSource } of allLanes(job, NO_ID_RULES).values()) {
+  // All of them, whatever is selected: what is compared may refer to what is not.
+  for (const { optimistic: fromSource } of allLanes({ ...job, entities }, NO_ID_RULES).values()) {
     if (fromSource.entity.serial?.rule !== "mapped") continue;
     const { targetSide } = job;
     const sides = { source: targetSide, target: targetSide, ids: NO_ID_RULES, optimistic: true, codecInput };

@@ -95,7 +95,7 @@ def expected_xcom(stored):
     if not data.startswith(b"\x80"):
         return {"json": jsonb_safe(json.loads(data))}
     try:
-        return {"pickled": form(unpickle(data))}
+        return {"pickled": jsonb_safe(form(unpickle(data)))}
     except Undecodable:
         return {"undecodable": data.hex()}
 
