@@ -9,7 +9,7 @@ import type { Plan } from "./domain/plan.ts";
 import type { EventSink } from "./domain/run-event.ts";
 import { Secret } from "./domain/secret.ts";
 import { type CopySummary, defineApply } from "./engine/copy/apply.ts";
-import { isBegun } from "./engine/copy/ledger.ts";
+import { isBegun, readPlannedSelection } from "./engine/copy/ledger.ts";
 import { assertPlanHolds, makePlan, probeBoth, selectedEntities } from "./engine/plan/make-plan.ts";
 import type { PlanJob } from "./engine/plan/plan-job.ts";
 import type { VerifyReport } from "./engine/verify/report.ts";
@@ -81,14 +81,16 @@ function codecContext(config: Config): CodecContext {
 export async function verifyEnvironment(config: Config, options: VerifyOptions): Promise<VerifyReport> {
   await using sides = openSides(config);
   const probed = await probeBoth(sides);
+  // What was copied is compared, also where the configuration has been changed since, or flags had narrowed the plan.
+  const select = (await readPlannedSelection(sides.target, probed.source.facts.identity)) ?? config.select;
   return await verifyCopy({
     source: sides.source,
     target: sides.target,
     sourceSide: probed.source.side,
     targetSide: probed.target.side,
     identity: probed.source.facts.identity,
-    entities: selectedEntities(config.select.entities),
-    selection: config.select,
+    entities: selectedEntities(select.entities),
+    selection: select,
     codecs: codecContext(config),
     ...options,
   });

@@ -31,8 +31,10 @@ export interface Session extends AsyncDisposable {
 
 /** A Postgres database that sessions can be opened to. */
 export interface Database extends AsyncDisposable {
-  /** For people: host, port, database; never a password. */
+  /** For people: which side, then its address. */
   readonly label: string;
+  /** `user@host:port/database`; never a password. */
+  readonly address: string;
   /** A session from the pool; waits for a free one. */
   session(): Promise<Session>;
   /** One statement in a session of its own. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { DBOS, type WorkflowHandle } from "@dbos-inc/dbos-sdk";
 import type { Secret } from "../domain/secret.ts";
 import type { DurableRun, RunDefinition, WorkItem } from "../ports/durable.ts";
-import { stateLost, stateUnreachable } from "./problems.ts";
+import { runOfOtherVersion, stateLost, stateUnreachable } from "./problems.ts";
 import { type StateWatch, watchState } from "./state-watch.ts";
 
 export interface DurableOptions<T> {
@@ -178,8 +178,13 @@ async function shutDown(): Promise<void> {
   await Promise.race([done.catch(() => undefined), sleep(SHUTDOWN_MS, undefined, { ref: false })]);
 }
 
-async function attach<T>({ run }: DurableOptions<T>, workflows: Workflows<T>): Promise<Ended<T>> {
+async function attach<T>({ run, version }: DurableOptions<T>, workflows: Workflows<T>): Promise<Ended<T>> {
   const before = await DBOS.getWorkflowStatus(run);
+  const begunBy = before?.applicationVersion;
+  if (before?.status === "PENDING" && begunBy !== undefined && begunBy !== version) {
+    // Nobody would take it up: its steps may be other ones.
+    throw runOfOtherVersion({ begunBy, now: version });
+  }
   const handle = await DBOS.startWorkflow(workflows.course, { workflowID: run })();
   const result = await handle.getResult({ pollingIntervalMs: RESULT_POLL_MS });
   return { state: "done", result, wasDone: before?.status === "SUCCESS" };
@@ -189,7 +194,7 @@ async function attach<T>({ run }: DurableOptions<T>, workflows: Workflows<T>): P
  * Starts the run, or attaches to it where it was started before: finished steps and items are not done again.
  *
  * Rejects with the first failure of a step or item; the run is then as after a crash and can be started again once the cause is mended.
- * Throws STATE_DATABASE_UNREACHABLE, STATE_DATABASE_LOST.
+ * Throws STATE_DATABASE_UNREACHABLE, STATE_DATABASE_LOST, RUN_OF_OTHER_VERSION.
  */
 export async function runDurably<T>(options: DurableOptions<T>): Promise<Ended<T>> {
   const gate = new Gate(options.signal);

@@ -1,6 +1,7 @@
 import type { Plan } from "../../domain/plan.ts";
 import type { CopySummary } from "../../engine/copy/apply.ts";
 import type { View } from "../command.ts";
+import { leftBehind } from "./plan.ts";
 import { bytes, count, duration, printable, table } from "./text.ts";
 
 /** What the command `apply` gives back when the run came to its end. */
@@ -17,9 +18,13 @@ function rows({ plan, summary }: ApplyResult): readonly (readonly string[])[] {
   return plan.entities
     .filter((entity) => entity.sourceRows > 0)
     .map((entity) => {
-      const left = entity.leftBehind.reduce((sum, each) => sum + each.rows, 0);
-      const why = entity.leftBehind.map((each) => `${count(each.rows)} ${each.reason}`).join("; ");
-      return [entity.title, count(copied.get(entity.entity)?.rows ?? 0), left === 0 ? "–" : count(left), why];
+      const left = leftBehind(entity);
+      return [
+        entity.title,
+        count(copied.get(entity.entity)?.rows ?? 0),
+        left.rows === 0 ? "–" : count(left.rows),
+        left.reasons,
+      ];
     });
 }
 

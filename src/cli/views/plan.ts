@@ -17,23 +17,27 @@ function dash(value: number): string {
   return value === 0 ? NONE : count(value);
 }
 
+/** How many rows stay behind in all, and why: with numbers where there are several reasons. */
+export function leftBehind({ leftBehind: parts }: PlannedEntity): { readonly rows: number; readonly reasons: string } {
+  const rows = parts.reduce((sum, each) => sum + each.rows, 0);
+  const reasons = parts.map((each) => (parts.length === 1 ? each.reason : `${count(each.rows)} ${each.reason}`));
+  return { rows, reasons: reasons.join("; ") };
+}
+
 function sideLine(name: string, side: PlannedSide): string {
   return `${name}  ${printable(side.label)}  Airflow ${side.airflow} · PostgreSQL ${side.server} · ${bytes(side.sizeBytes)}`;
 }
 
 function entityRow(entity: PlannedEntity): readonly string[] {
-  const left = entity.leftBehind.reduce((sum, each) => sum + each.rows, 0);
-  const reasons = entity.leftBehind
-    .map((each) => (entity.leftBehind.length === 1 ? each.reason : `${count(each.rows)} ${each.reason}`))
-    .join("; ");
+  const left = leftBehind(entity);
   return [
     entity.title,
     count(entity.sourceRows),
     dash(entity.toCopy),
     dash(entity.alreadyThere),
     dash(entity.translated),
-    dash(left),
-    reasons,
+    dash(left.rows),
+    left.reasons,
   ];
 }
 
@@ -63,7 +67,7 @@ function human({ plan, file, showAll }: PlanResult, { width }: { width: number }
     `${countFindings(plan.findings)}${notes}`,
     ...findings.map((finding) => showFinding(finding, width)),
     "",
-    `${count(plan.estimate.rows)} rows, about ${bytes(plan.estimate.bytes)}, ${duration(low)} to ${duration(high)}. Nothing has been changed.`,
+    `${count(plan.estimate.rows)} rows, about ${bytes(plan.estimate.bytes)}, ${low === high ? duration(low) : `${duration(low)} to ${duration(high)}`}. Nothing has been changed.`,
     blockers > 0
       ? `Blocked. Saved to ${file}; mend what blocks and plan again.`
       : `Saved to ${file}. Next: crosswind apply ${file}`,

@@ -134,10 +134,12 @@ class PostgresSession implements Session {
 
 class PostgresDatabase implements Database {
   readonly label: string;
+  readonly address: string;
   readonly #pool: pg.Pool;
 
   constructor(options: PostgresOptions) {
     const address = parsePostgresUrl(options.url);
+    this.address = address.label;
     this.label = `${options.name} (${address.label})`;
     const readOnly = options.readOnly === true ? " -c default_transaction_read_only=on" : "";
     this.#pool = new pg.Pool({

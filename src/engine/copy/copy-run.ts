@@ -1,5 +1,6 @@
 import { tableOf } from "../../airflow/define-entity.ts";
 import { dagRun as dagRunEntity } from "../../airflow/entities/dag-run.ts";
+import { entities } from "../../airflow/entities/index.ts";
 import { isInRange } from "../../domain/release.ts";
 import type { Session } from "../../ports/database.ts";
 import { type ResolvedSelection, resolveSelection } from "../select/filters.ts";
@@ -63,7 +64,14 @@ export class CopyRun implements AsyncDisposable {
         const filenodes = await readFilenodes(snapshot.holder, translations);
         if (there === undefined) {
           const { mark } = snapshot;
-          await ledger.beginRun(target, { run: job.run, source: job.identity, mark, filenodes, selection });
+          await ledger.beginRun(target, {
+            run: job.run,
+            source: job.identity,
+            mark,
+            filenodes,
+            planned: job.selection,
+            selection,
+          });
         }
         return await settleIdRules(snapshot.holder, target, {
           translations,
@@ -98,9 +106,10 @@ export class CopyRun implements AsyncDisposable {
   async loadMaps(): Promise<void> {
     await using target = await this.job.target.session();
     const maps: Record<string, readonly (readonly [number, number])[]> = {};
-    for (const { optimistic } of this.#lanes.values()) {
+    const { targetSide } = this.job;
+    // Also of entities that are not copied: what is copied may refer to rows that the target has.
+    for (const { optimistic } of allLanes({ ...this.job, entities }, NO_ID_RULES).values()) {
       if (optimistic.entity.serial?.rule !== "mapped") continue;
-      const { targetSide } = this.job;
       const fromTarget = translate(optimistic.entity, {
         source: targetSide,
         target: targetSide,
@@ -207,7 +216,13 @@ export class CopyRun implements AsyncDisposable {
     await this.loadMaps();
     await bring("bulk");
     const { mark } = this.snapshot;
-    const moved = { run: this.job.run, source: this.job.identity, mark, filenodes: filenodesNow };
+    const moved = {
+      run: this.job.run,
+      source: this.job.identity,
+      mark,
+      filenodes: filenodesNow,
+      planned: this.job.selection,
+    };
     await target.transaction(() => ledger.beginRun(target, { ...moved, selection: this.selection }));
   }
 

@@ -60,7 +60,7 @@ async function settleEntity(
   const low = Number(row?.low ?? 1);
   const high = Number(row?.high ?? 0);
   const taken = await span(target, here.table, here.column);
-  const offset = taken === undefined || taken.high < low || taken.low > high + LEAST_GAP ? 0 : taken.high - low + 1;
+  const offset = taken === undefined || taken.high < low ? 0 : taken.high - low + 1;
   const end = Math.min(high + offset + Math.max(LEAST_GAP, high), LARGEST_ID - LEAST_GAP);
   const rule: IdRule = { entity: translation.entity.id, offset, low: low + offset, high: Math.max(end, high + offset) };
   const sequence = await sequenceOf(target, here.table, here.column);

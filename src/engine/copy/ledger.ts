@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { Selection } from "../../domain/selection.ts";
 import type { Database, Session } from "../../ports/database.ts";
 import type { LeftOutRun, ResolvedSelection } from "../select/filters.ts";
 import type { Mark } from "./snapshot.ts";
@@ -10,7 +11,7 @@ import type { Mark } from "./snapshot.ts";
 const TABLES = `
   create schema if not exists crosswind;
   create table if not exists crosswind.run (
-    id uuid primary key, source text not null, mark_xid bigint, mark text, filenodes jsonb, selection jsonb,
+    id uuid primary key, source text not null, mark_xid bigint, mark text, filenodes jsonb, selection jsonb, planned jsonb,
     started_at timestamptz not null default now(), finished_at timestamptz);
   create table if not exists crosswind.chunk (
     run uuid not null, entity text not null, chunk text not null, rows bigint not null default 0, bytes bigint not null default 0,
@@ -94,6 +95,7 @@ interface BeginOptions {
   readonly source: string;
   readonly mark: Mark;
   readonly filenodes: Readonly<Record<string, string>>;
+  readonly planned: Selection;
   readonly selection: ResolvedSelection;
 }
 
@@ -102,16 +104,35 @@ export async function beginRun(session: Session, options: BeginOptions): Promise
   const { run, source, mark, filenodes } = options;
   const { leftOut, ...rest } = options.selection;
   await session.query(
-    `insert into crosswind.run (id, source, mark_xid, mark, filenodes, selection) values ($1, $2, $3, $4, $5, $6)
+    `insert into crosswind.run (id, source, mark_xid, mark, filenodes, planned, selection) values ($1, $2, $3, $4, $5, $6, $7)
      on conflict (id) do update set mark_xid = excluded.mark_xid, mark = excluded.mark, filenodes = excluded.filenodes,
        selection = excluded.selection`,
-    [run, source, mark.xid, mark.snapshot, JSON.stringify(filenodes), JSON.stringify(rest)],
+    [
+      run,
+      source,
+      mark.xid,
+      mark.snapshot,
+      JSON.stringify(filenodes),
+      JSON.stringify(options.planned),
+      JSON.stringify(rest),
+    ],
   );
   await session.query("delete from crosswind.left_out_run where run = $1", [run]);
   await session.query(
     "insert into crosswind.left_out_run (run, dag_id, run_id, state) select $1, * from unnest($2::text[], $3::text[], $4::text[])",
     [run, leftOut.map((each) => each.dag_id), leftOut.map((each) => each.run_id), leftOut.map((each) => each.state)],
   );
+}
+
+/** The selection that the newest run of a source was planned with; undefined where nothing was copied from it. */
+export async function readPlannedSelection(target: Database, source: string): Promise<Selection | undefined> {
+  await using session = await target.session();
+  if (!(await hasLedger(session))) return undefined;
+  const [row] = await session.query<{ planned: Selection }>(
+    "select planned from crosswind.run where source = $1 order by started_at desc limit 1",
+    [source],
+  );
+  return row?.planned;
 }
 
 /** The runs that were left out when the run began. */

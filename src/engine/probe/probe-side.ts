@@ -65,7 +65,7 @@ export async function probeSide(database: Database, { name, entities, keys }: Pr
   return {
     side: { release: row.release, schema },
     facts: {
-      label: database.label,
+      label: database.address,
       airflow: describeRelease(row),
       release: row.release,
       server: (server?.version ?? "").split(" ")[0] ?? "",
