@@ -9,6 +9,7 @@ import type { Plan } from "./domain/plan.ts";
 import type { EventSink } from "./domain/run-event.ts";
 import { Secret } from "./domain/secret.ts";
 import { type CopySummary, defineApply } from "./engine/copy/apply.ts";
+import { holdTarget } from "./engine/copy/hold-target.ts";
 import { isBegun, readPlannedSelection } from "./engine/copy/ledger.ts";
 import { assertPlanHolds, makePlan, probeBoth, selectedEntities } from "./engine/plan/make-plan.ts";
 import type { PlanJob } from "./engine/plan/plan-job.ts";
@@ -145,6 +146,7 @@ export async function apply(config: Config, options: ApplyOptions): Promise<Ende
     version: options.version,
   });
   const probed = await probeBoth(job);
+  await using _held = await holdTarget(sides.target);
   await assertPlanHolds(job, {
     plan: planned,
     file: options.planFile,

@@ -146,6 +146,11 @@ class Workflows<T> {
   }
 }
 
+/** DBOS quotes the URL that it was given; a query parameter of it may be a password. */
+function withoutUrl(message: string): string {
+  return message.replaceAll(/\b[a-z0-9+]+:\/\/\S+/gi, "its URL");
+}
+
 async function launch<T>(options: DurableOptions<T>, workflows: Workflows<T>): Promise<StateWatch> {
   DBOS.setConfig({
     name: "crosswind",
@@ -163,7 +168,7 @@ async function launch<T>(options: DurableOptions<T>, workflows: Workflows<T>): P
     return await watchState(options.stateUrl);
   } catch (error) {
     throw stateUnreachable(
-      { where: options.stateLabel, reason: error instanceof Error ? error.message : String(error) },
+      { where: options.stateLabel, reason: withoutUrl(error instanceof Error ? error.message : String(error)) },
       { cause: error },
     );
   }

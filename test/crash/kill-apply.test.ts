@@ -12,6 +12,7 @@ import {
   problemOf,
   randomNumbers,
   seedOfRun,
+  signalAt,
   targetKeys,
 } from "./migration.ts";
 
@@ -39,7 +40,7 @@ const random = randomNumbers(seed);
 
 describe("an apply that is killed goes on to the same target", () => {
   const resources = new AsyncDisposableStack();
-  let source: TestDatabase;
+  let source: string;
   let template: string;
   let reference: TestDatabase;
   let shared: Folder;
@@ -47,10 +48,10 @@ describe("an apply that is killed goes on to the same target", () => {
 
   beforeAll(async () => {
     template = await emptyTarget();
-    source = resources.use(await freshDatabase({ template: await largeSource() }));
+    source = (await largeSource()).url;
     reference = resources.use(await freshDatabase({ template }));
     shared = resources.use(await aFolder());
-    const migration = aMigration(shared, { source: source.url, target: reference.url });
+    const migration = aMigration(shared, { source, target: reference.url });
     await migration.plan();
     const result = await migration.apply();
     expect(result, problemOf(result)).toMatchObject({ code: 0 });
@@ -63,7 +64,7 @@ describe("an apply that is killed goes on to the same target", () => {
     kills: readonly ((migration: Migration) => Promise<CliResult>)[],
   ): Promise<readonly string[]> {
     await using target = await freshDatabase({ template });
-    const migration = aMigration(folder, { source: source.url, target: target.url });
+    const migration = aMigration(folder, { source, target: target.url });
     await migration.plan();
     for (const kill of kills) {
       const result = await kill(migration);
@@ -78,16 +79,13 @@ describe("an apply that is killed goes on to the same target", () => {
   const atRandom = (share: number) => (migration: Migration) => migration.apply({ killAfterMs: share * undisturbedMs });
 
   test.for(NAMED)("killed at $at", async ({ line, after }) => {
-    let left = after;
-    const kill = (migration: Migration) =>
-      migration.apply({
-        onStderrLine: (text, send) => {
-          if (line.test(text) && left-- === 0) send("SIGKILL");
-        },
-      });
+    const kill = async (migration: Migration) => {
+      const result = await migration.apply({ onStderrLine: signalAt(line, "SIGKILL", after) });
+      expect(result.signal).toBe("SIGKILL");
+      return result;
+    };
 
     expect(await killed(shared, [kill])).toEqual([]);
-    expect(left).toBe(-1);
   });
 
   const moments = Array.from({ length: RANDOM }, (_, index) => ({

@@ -10,7 +10,6 @@ import {
 import { thisHost } from "../../src/databases/embedded/host.ts";
 import { loadFixture } from "../../src/databases/postgres/load-fixture.ts";
 import { compareTargets } from "../support/compare-targets.ts";
-import { freshDatabase, type TestDatabase } from "../support/database.ts";
 import {
   aFolder,
   aMigration,
@@ -46,7 +45,7 @@ async function killServer(folder: Folder): Promise<void> {
 
 describe("an apply whose target's server is killed", { skip: process.platform !== "linux" }, () => {
   const resources = new AsyncDisposableStack();
-  let source: TestDatabase;
+  let source: string;
   let folder: Folder;
   let undisturbedMs: number;
 
@@ -56,14 +55,14 @@ describe("an apply whose target's server is killed", { skip: process.platform !=
   }
 
   beforeAll(async () => {
-    source = resources.use(await freshDatabase({ template: await largeSource() }));
+    source = (await largeSource()).url;
     folder = resources.use(await aFolder());
     const options = serverOf(folder);
     resources.defer(async () => void (await stopEmbeddedPostgres(options, { remove: true })));
     await using server = await openEmbeddedPostgres(options);
     await server.createDatabase("empty_target");
     await loadFixture(server.url("empty_target"), EMPTY_TARGET);
-    const migration = aMigration(folder, { source: source.url, target: await freshTarget(server, "reference") });
+    const migration = aMigration(folder, { source, target: await freshTarget(server, "reference") });
     await migration.plan();
     const result = await migration.apply();
     expect(result, problemOf(result)).toMatchObject({ code: 0 });
@@ -81,7 +80,7 @@ describe("an apply whose target's server is killed", { skip: process.platform !=
     async (moment) => {
       const name = `killed_${moment.number}`;
       const first = await openEmbeddedPostgres(serverOf(folder));
-      const migration = aMigration(folder, { source: source.url, target: await freshTarget(first, name) });
+      const migration = aMigration(folder, { source, target: await freshTarget(first, name) });
       await migration.plan();
       const running = migration.apply({ timeoutMs: moment.share * undisturbedMs + MUST_END_WITHIN_MS });
       await new Promise((resolve) => setTimeout(resolve, moment.share * undisturbedMs));
@@ -91,7 +90,7 @@ describe("an apply whose target's server is killed", { skip: process.platform !=
 
       await using server = await openEmbeddedPostgres(serverOf(folder));
       // The port is another one: the configuration of a real server would be the same.
-      const again = aMigration(folder, { source: source.url, target: server.url(name) });
+      const again = aMigration(folder, { source, target: server.url(name) });
       const result = await again.apply();
 
       expect(problemOf(hurt)).toMatch(LOST);

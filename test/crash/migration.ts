@@ -1,8 +1,7 @@
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Client } from "pg";
-import { expect } from "vitest";
+import { expect, inject } from "vitest";
 import { type FernetKeys, parseFernetKeys } from "../../src/airflow/codecs/index.ts";
 import { stopEmbeddedPostgres } from "../../src/databases/embedded/embedded-postgres.ts";
 import { thisHost } from "../../src/databases/embedded/host.ts";
@@ -28,9 +27,15 @@ target: { database: "\${env:TARGET}", fernetKey: "\${env:TARGET_KEY}" }
 /** The keys of every target here. */
 export const targetKeys: FernetKeys = parseFernetKeys(new Secret(TARGET_KEY));
 
-/** A template of the large source. */
-export async function largeSource(): Promise<string> {
-  return await grownSource(GROWTH);
+/**
+ * The large source: a template, whose name is given too. It is only read, so that tests use the template itself; who changes it makes a
+ * database of the template.
+ */
+export async function largeSource(): Promise<{ readonly template: string; readonly url: string }> {
+  const template = await grownSource(GROWTH);
+  const url = new URL(inject("postgresUrl"));
+  url.pathname = `/${template}`;
+  return { template, url: url.href };
 }
 
 /** A template of an empty target. */
@@ -87,15 +92,12 @@ export function problemOf({ stdout, stderr }: CliResult): string {
   }
 }
 
-/** Runs statements in a database, one after the other. */
-export async function runSql(url: string, ...statements: readonly string[]): Promise<void> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  try {
-    for (const sql of statements) await client.query(sql);
-  } finally {
-    await client.end();
-  }
+/** Sends a signal when a line of progress matches, after `pass` of the kind were let through. */
+export function signalAt(line: RegExp, signal: NodeJS.Signals, pass = 0): NonNullable<CliOptions["onStderrLine"]> {
+  let left = pass;
+  return (text, send) => {
+    if (line.test(text) && left-- === 0) send(signal);
+  };
 }
 
 /** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */

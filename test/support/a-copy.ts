@@ -6,6 +6,7 @@ import { Secret } from "../../src/domain/secret.ts";
 import { EVERYTHING } from "../../src/domain/selection.ts";
 import { defineApply } from "../../src/engine/copy/apply.ts";
 import { probeSide } from "../../src/engine/probe/probe-side.ts";
+import type { Side } from "../../src/engine/translate/translate.ts";
 import type { VerifyReport } from "../../src/engine/verify/report.ts";
 import type { VerifyJob } from "../../src/engine/verify/verify-context.ts";
 import { verifyCopy } from "../../src/engine/verify/verify-copy.ts";
@@ -20,10 +21,16 @@ export interface Pair {
   readonly targetKeys: Secret;
 }
 
+/** A pair with what a probe of both sides says: the same for every target of one schema. */
+export interface Probed extends Pair {
+  readonly sourceSide: Side;
+  readonly targetSide: Side;
+}
+
 /** The same source, whatever its database is called, in the ledger of every copy of a target. */
 const IDENTITY = "the source of a test";
 
-async function open(pair: Pair, resources: AsyncDisposableStack) {
+async function open(pair: Pair & Partial<Probed>, resources: AsyncDisposableStack) {
   const source = resources.use(openPostgres({ url: new Secret(pair.source), name: "source", readOnly: true }));
   const target = resources.use(openPostgres({ url: new Secret(pair.target), name: "target" }));
   const probe = async (name: "source" | "target") =>
@@ -31,8 +38,8 @@ async function open(pair: Pair, resources: AsyncDisposableStack) {
   return {
     source,
     target,
-    sourceSide: await probe("source"),
-    targetSide: await probe("target"),
+    sourceSide: pair.sourceSide ?? (await probe("source")),
+    targetSide: pair.targetSide ?? (await probe("target")),
     identity: IDENTITY,
     entities,
     selection: EVERYTHING,
@@ -41,8 +48,8 @@ async function open(pair: Pair, resources: AsyncDisposableStack) {
   };
 }
 
-/** Copies everything from the source to the target, by the durable run that `crosswind apply` uses. */
-export async function applyAll(pair: Pair): Promise<void> {
+/** Copies everything from the source to the target, by the durable run that `crosswind apply` uses. Gives both sides as they were probed. */
+export async function applyAll(pair: Pair): Promise<Pick<Probed, "sourceSide" | "targetSide">> {
   await using resources = new AsyncDisposableStack();
   const state = resources.use(await freshDatabase());
   const run = randomUUID();
@@ -57,10 +64,11 @@ export async function applyAll(pair: Pair): Promise<void> {
     version: "test",
     signal: new AbortController().signal,
   });
+  return { sourceSide: job.sourceSide, targetSide: job.targetSide };
 }
 
 /** Compares both sides. */
-export async function verifyAll(pair: Pair, options: Partial<VerifyJob> = {}): Promise<VerifyReport> {
+export async function verifyAll(pair: Pair & Partial<Probed>, options: Partial<VerifyJob> = {}): Promise<VerifyReport> {
   await using resources = new AsyncDisposableStack();
   return await verifyCopy({ ...(await open(pair, resources)), now: () => new Date(), ...options });
 }

@@ -18,7 +18,7 @@ function rowsOf(n: number): Readonly<Record<string, Readonly<Record<string, unkn
     dag_bundle_team: { dag_bundle_name: `bundle_${n}`, team_name: `team_${n}` },
     dag: { dag_id, bundle_name: `bundle_${n}` },
     dag_favorite: { user_id: `user_${n}`, dag_id },
-    asset: { id: n, name: `asset_${n}`, uri: `s3://asset/${n}`, group: "asset" },
+    asset: { id: 70 - n, name: `asset_${n}`, uri: `s3://asset/${n}`, group: "asset" },
     backfill: { id: 40 + n, dag_id, from_date: at, to_date: at, dag_run_conf: { n }, completed_at: at },
     dag_run: { id: 90 + n, dag_id, run_id, state: "success", run_type: "manual", logical_date: at, run_after: at },
     backfill_dag_run: { id: 60 + n, backfill_id: 40 + n, dag_run_id: 90 + n, logical_date: at, sort_ordinal: n },
@@ -27,7 +27,7 @@ function rowsOf(n: number): Readonly<Record<string, Readonly<Record<string, unkn
     hitl_detail: { ti_id: uuid(1, n), subject: `subject ${n}`, options: '["yes"]' },
     hitl_detail_history: { ti_history_id: uuid(2, n), subject: `subject ${n}`, options: '["no"]' },
     task_state_store: { id: 30 + n, ...task, dag_run_id: 90 + n, key: "k", value: `${n}` },
-    asset_state_store: { asset_id: n, key: "k", value: `${n}` },
+    asset_state_store: { asset_id: 70 - n, key: "k", value: `${n}` },
   };
 }
 

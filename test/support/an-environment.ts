@@ -94,7 +94,7 @@ export async function anEnvironment(options: EnvironmentOptions = {}): Promise<E
   const writeConfig = (text: string) => writeFile(join(folder, "crosswind.yaml"), text);
   await writeConfig(configText(options));
   const run = async (args: readonly string[], given: Partial<CliOptions> = {}): Promise<Ran> =>
-    ran(args, await runCli(args, { cwd: folder, timeoutMs: 60_000, ...given, env: { ...variables, ...given.env } }));
+    ran(args, await runCli(args, { cwd: folder, timeoutMs: 100_000, ...given, env: { ...variables, ...given.env } }));
   const kept = resources.move();
   return {
     folder,

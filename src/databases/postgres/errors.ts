@@ -80,13 +80,13 @@ function grantFor(where: string, error: DriverError): string {
   const message = error.message ?? "";
   const isSource = where.startsWith("source");
   const named = /^permission denied for (table|sequence|schema|database) "?([^"\s]+)"?/.exec(message);
-  const [, kind, name] = named ?? [];
+  const [, kind = "", name = ""] = named ?? [];
   const role = roleOf(where);
   if (/temporary tables/.test(message)) {
     const database = /database "([^"]+)"/.exec(message)?.[1] ?? "DATABASE";
     return `GRANT TEMPORARY ON DATABASE ${database} TO ${role};`;
   }
-  if (/^must be owner/.test(message)) return `GRANT OWNER_OF_THE_TABLES TO ${role};`;
+  if (message.startsWith("must be owner")) return `GRANT OWNER_OF_THE_TABLES TO ${role};`;
   switch (kind) {
     case "table":
       return `GRANT ${isSource ? "SELECT" : "SELECT, INSERT, UPDATE"} ON TABLE ${name} TO ${role};`;

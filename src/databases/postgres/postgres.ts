@@ -32,7 +32,7 @@ const PINNED = [
 ].join(" ");
 
 /** Bytes that a COPY stream may hold ready: enough that neither side waits for the other, small enough for 250 MB in all. */
-const COPY_BUFFER_BYTES = 1 << 20;
+const COPY_BUFFER_BYTES = 256 * 1024;
 
 class PostgresSession implements Session {
   readonly #client: pg.PoolClient;

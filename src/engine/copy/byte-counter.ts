@@ -6,7 +6,7 @@ export class ByteCounter extends PassThrough {
   bytes = 0;
 
   constructor(onBytes: (bytes: number) => void) {
-    super({ highWaterMark: 1 << 20 });
+    super({ highWaterMark: 256 * 1024 });
     this.#onBytes = onBytes;
   }
 

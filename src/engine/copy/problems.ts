@@ -56,6 +56,14 @@ export const indexesChanged = defineProblem<{ names: string }>({
   retry: "after-fix",
 });
 
+export const applyUnderWay = defineProblem<{ where: string }>({
+  code: "APPLY_UNDER_WAY",
+  what: ({ where }) => `another apply is writing to the ${where}.`,
+  safe: () => "nothing was written by this command; the other one goes on.",
+  next: () => ["wait for it, or stop it (Ctrl-C), then run the same command: it goes on where the other one stopped"],
+  retry: "after-fix",
+});
+
 export const interrupted = defineProblem<{ plan: string }>({
   code: "RUN_INTERRUPTED",
   what: () => "the run was stopped before its end.",

@@ -71,7 +71,10 @@ export class RewriteStream extends Transform {
     string,
     { count: number; examples: string[]; field: string; kind: string; reason: string }
   >();
-  #rest: Buffer = Buffer.alloc(0);
+  /** What came in of the row that is not complete, and how many bytes it has at least: joined once, not with every piece that comes. */
+  #pieces: Buffer[] = [];
+  #heldBytes = 0;
+  #neededBytes = 0;
   #atHeader = true;
   #ended = false;
 
@@ -86,8 +89,16 @@ export class RewriteStream extends Transform {
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
+    this.#hold(chunk);
+    if (this.#heldBytes < this.#neededBytes) {
+      callback();
+      return;
+    }
     try {
-      callback(null, this.#rewrite(this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])));
+      const [only] = this.#pieces;
+      const input = this.#pieces.length === 1 && only !== undefined ? only : Buffer.concat(this.#pieces);
+      [this.#pieces, this.#heldBytes, this.#neededBytes] = [[], 0, 0];
+      callback(null, this.#rewrite(input));
     } catch (error) {
       callback(error as Error);
     }
@@ -97,12 +108,18 @@ export class RewriteStream extends Transform {
     callback(this.#ended ? null : new Error("the COPY stream ended in the middle of a row"));
   }
 
+  #hold(piece: Buffer): void {
+    if (piece.length === 0) return;
+    this.#pieces.push(piece);
+    this.#heldBytes += piece.length;
+  }
+
   #rewrite(input: Buffer): Buffer {
     const pieces: Buffer[] = [];
     let done = 0;
     if (this.#atHeader) {
       if (input.length < HEADER_BYTES) {
-        this.#rest = input;
+        this.#hold(input);
         return Buffer.alloc(0);
       }
       done = HEADER_BYTES + input.readInt32BE(HEADER_BYTES - 4);
@@ -115,11 +132,12 @@ export class RewriteStream extends Transform {
       this.#rewriteRow(input.subarray(done, end), pieces);
       done = end;
     }
-    this.#rest = input.subarray(done);
+    this.#hold(input.subarray(done));
     return Buffer.concat(pieces);
   }
 
   #endOfRow(input: Buffer, start: number): number | undefined {
+    this.#neededBytes = 0;
     if (this.#ended || input.length < start + 2) return undefined;
     const fields = input.readInt16BE(start);
     if (fields === -1) {
@@ -133,6 +151,7 @@ export class RewriteStream extends Transform {
       if (input.length < at + 4) return undefined;
       const length = input.readInt32BE(at);
       at += 4 + Math.max(length, 0);
+      this.#neededBytes = at - start;
     }
     return input.length < at ? undefined : at;
   }

@@ -37,9 +37,10 @@ class DataOnly(pickle.Unpickler):
     """Loads data and the handful of classes that have a place in JSON; never a company's class or a command."""
 
     def find_class(self, module, name):
-        if KNOWN_MODULES.match(module) or (module == "builtins" and name in KNOWN_BUILTINS):
+        if KNOWN_MODULES.match(module) or (module in ("builtins", "__builtin__") and name in KNOWN_BUILTINS):
             return super().find_class(module, name)
-        if (module, name) == ("collections", "OrderedDict"):
+        # Protocol 2 writes bytes as a text to be encoded, and calls builtins by their name in Python 2.
+        if (module, name) in (("collections", "OrderedDict"), ("_codecs", "encode")):
             return super().find_class(module, name)
         raise Undecodable(f"{module}.{name}")
 

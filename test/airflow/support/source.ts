@@ -48,7 +48,7 @@ export async function runSource(options: RunSourceOptions): Promise<AirflowSourc
   const source = { install, databaseUrl: database.url, fernetKey: options.fernetKey, home, env };
   try {
     await run(install.python, [join(pythonFolder, "source_start.py")], { env, cwd: home });
-    await runScheduler(source, options.timeoutMs ?? 120_000);
+    await runScheduler(source, options.timeoutMs ?? 300_000);
     await rm(join(home, "dags", deletedDagFile));
     await run(install.python, [join(pythonFolder, "source_seed.py")], { env, cwd: home });
   } catch (error) {

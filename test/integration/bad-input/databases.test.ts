@@ -1,8 +1,10 @@
-import { createServer } from "node:net";
 import { once } from "node:events";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { aRole, anEnvironment, type Environment } from "../../support/an-environment.ts";
+import { createServer } from "node:net";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { anEnvironment, aRole, type Environment } from "../../support/an-environment.ts";
 import { expectComplete } from "../../support/expect-complete.ts";
+
+vi.setConfig({ testTimeout: 180_000 });
 
 const PASSWORD = "canary-of-a-password";
 let shared: Environment;
@@ -54,7 +56,7 @@ describe("a database that can not be used is named with its side and place, neve
     const nobody = await planWith("SOURCE", changed(shared.source.url, { username: "nobody", password: PASSWORD }));
 
     expect([wrong.code, nobody.code]).toEqual(["DATABASE_REFUSED", "DATABASE_REFUSED"]);
-    expect(nobody.what).toContain('source (nobody@127.0.0.1');
+    expect(nobody.what).toContain("source (nobody@127.0.0.1");
   });
 
   test("a URL without a password, where the server wants one", async () => {

@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { aFernetKey, anEnvironment, type Environment } from "../../support/an-environment.ts";
 import { expectComplete } from "../../support/expect-complete.ts";
+
+vi.setConfig({ testTimeout: 180_000 });
 
 const SECRETS = ["--entity", "connection", "--entity", "variable"];
 let shared: Environment;
@@ -75,7 +77,7 @@ test("a target key that does not open what the target has encrypted already bloc
   expect(planned.code).toBe(3);
   expect(planned.blockers.map((each) => [each.code, each.subjects])).toEqual([["TARGET_KEY_WRONG", ["variable:own"]]]);
   expectComplete(planned);
-  expect(forPeople.text).toContain("(\"own\"): its Airflow uses another key");
+  expect(forPeople.text).toContain('("own"): its Airflow uses another key');
 });
 
 test("every key of a list is tried; what none opens may be left out by a command that a shell takes as it stands", async () => {

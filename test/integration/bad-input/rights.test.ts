@@ -1,6 +1,8 @@
-import { expect, test } from "vitest";
-import { aRole, anEnvironment } from "../../support/an-environment.ts";
+import { expect, test, vi } from "vitest";
+import { anEnvironment, aRole } from "../../support/an-environment.ts";
 import { expectComplete } from "../../support/expect-complete.ts";
+
+vi.setConfig({ testTimeout: 180_000 });
 
 /** The statements of a finding, as a person would paste them. */
 function grants(next: readonly string[]): readonly string[] {
@@ -19,7 +21,10 @@ test("a source role that may read some tables only is told every other one at on
   const planned = await environment.plan([], { env });
   const forPeople = await environment.run(["plan"], { env });
   const [finding] = planned.blockers;
-  const partly = await environment.plan(["--entity", "*", "--entity", "!connection", "--entity", "!xcom", "--entity", "!log"], { env });
+  const partly = await environment.plan(
+    ["--entity", "*", "--entity", "!connection", "--entity", "!xcom", "--entity", "!log"],
+    { env },
+  );
   for (const grant of grants(finding?.next ?? [])) await environment.source.query(grant);
   const afterwards = await environment.plan([], { env });
 
