@@ -33,6 +33,8 @@ export interface Applied extends ProbeResult {
   readonly bytes: number;
   /** Seconds that each phase took. */
   readonly phases: Readonly<Record<string, number>>;
+  /** Seconds from the last chunk of task instances to the last of XComs. */
+  readonly xcomSeconds: number;
   readonly result: ApplyResult;
 }
 
@@ -56,20 +58,32 @@ async function crosswindCommand(args: readonly string[], folder: string, env: En
   return { stdout, stderr };
 }
 
-/** How long each phase took, from the event lines of `--json`. */
-function phasesOf(stderr: string): Readonly<Record<string, number>> {
-  const events = stderr
-    .split("\n")
-    .filter((line) => line.startsWith("{"))
-    .map((line) => JSON.parse(line) as { at: string; kind: string; phase?: string });
+interface EventLine {
+  readonly at: string;
+  readonly kind: string;
+  readonly phase?: string;
+  readonly entity?: string;
+}
+
+function eventsOf(stderr: string): readonly EventLine[] {
+  const lines = stderr.split("\n").filter((line) => line.startsWith("{"));
+  return lines.map((line) => JSON.parse(line) as EventLine);
+}
+
+/** How long each phase took, from the event lines of `--json`; the last one until the process ended. */
+function phasesOf(events: readonly EventLine[], ended: number): Readonly<Record<string, number>> {
   const begun = events.filter(({ kind }) => kind === "phase");
-  const last = events.at(-1)?.at ?? "";
   return Object.fromEntries(
-    begun.map(({ phase = "", at }, index) => [
-      phase,
-      (Date.parse(begun[index + 1]?.at ?? last) - Date.parse(at)) / 1000,
-    ]),
+    begun.map(({ phase = "", at }, index) => {
+      const next = begun[index + 1]?.at;
+      return [phase, ((next === undefined ? ended : Date.parse(next)) - Date.parse(at)) / 1000];
+    }),
   );
+}
+
+function xcomSecondsOf(events: readonly EventLine[]): number {
+  const lastOf = (id: string) => events.findLast(({ kind, entity }) => kind === "chunk" && entity === id)?.at ?? "";
+  return (Date.parse(lastOf("xcom")) - Date.parse(lastOf("task_instance"))) / 1000;
 }
 
 /** One plan and one apply 2.10.5 -> 3.3.2 into an empty target, through the command line; the target is dropped afterwards. */
@@ -99,15 +113,10 @@ export async function applyOnce(bench: Bench, options: ApplyOptions = {}): Promi
     const probe = JSON.parse(await readFile(env.BENCH_PROBE, "utf8")) as ProbeResult;
     const result = JSON.parse(said.stdout) as ApplyResult;
     const sum = (of: "rows" | "bytes") => result.entities.reduce((total, each) => total + each[of], 0);
-    return {
-      planSeconds,
-      seconds,
-      rows: sum("rows"),
-      bytes: sum("bytes"),
-      phases: phasesOf(said.stderr),
-      ...probe,
-      result,
-    };
+    const events = eventsOf(said.stderr);
+    const phases = phasesOf(events, performance.timeOrigin + performance.now());
+    const times = { planSeconds, seconds, phases, xcomSeconds: xcomSecondsOf(events) };
+    return { ...times, rows: sum("rows"), bytes: sum("bytes"), ...probe, result };
   } finally {
     await rm(folder, { recursive: true, force: true });
     await dropDatabase(bench.serverUrl, TARGET);

@@ -7,7 +7,6 @@ import { ensureAirflow } from "../test/airflow/support/install.ts";
 import { fixtureFolder } from "../test/airflow/support/paths.ts";
 import { run } from "../test/airflow/support/processes.ts";
 
-const GENERATOR = fileURLToPath(new URL("generate_2_10_5.py", import.meta.url));
 const GENERATE_LIMIT_MS = 3_600_000;
 /** Raise when the generator makes other rows: databases of an older one are not used any more. */
 const GENERATOR_VERSION = 1;
@@ -28,21 +27,41 @@ export interface SourceSpec {
 /** A generated 2.10.5 database, made once per server and then kept. Gives its name. */
 export async function benchSource(spec: SourceSpec): Promise<string> {
   const name = `crosswind_bench_v${GENERATOR_VERSION}_${spec.runs}${spec.finishedOnly ? "_finished" : ""}`;
-  if (await hasDatabase(spec.serverUrl, name)) return name;
+  const args = [String(spec.runs), ...(spec.finishedOnly ? ["--without-unfinished"] : [])];
+  return await generated(spec.serverUrl, name, { script: "generate_2_10_5.py", args });
+}
+
+/** A 2.10.5 database with that many pickled XComs, no two alike, made once per server and then kept. Gives its name. */
+export async function pickleSource(serverUrl: string, count: number): Promise<string> {
+  const name = `crosswind_bench_v${GENERATOR_VERSION}_pickles_${count}`;
+  return await generated(serverUrl, name, { script: "pickles_2_10_5.py", args: [String(count)] });
+}
+
+interface Generator {
+  readonly script: string;
+  readonly args: readonly string[];
+}
+
+async function generated(serverUrl: string, name: string, { script, args }: Generator): Promise<string> {
+  if (await hasDatabase(serverUrl, name)) return name;
   const draft = `${name}_draft`;
   const install = await ensureAirflow("2.10.5");
   const fernetKey = await benchFernetKey();
-  const database = await freshDatabase({ serverUrl: spec.serverUrl, name: draft, install, fernetKey });
+  const database = await freshDatabase({ serverUrl, name: draft, install, fernetKey });
   const home = await mkdtemp(join(tmpdir(), "crosswind-bench-"));
   try {
-    const extra = { AIRFLOW__CORE__DAGS_FOLDER: join(home, "dags"), AIRFLOW__LOGGING__LOGGING_LEVEL: "WARNING" };
+    const extra = {
+      AIRFLOW__CORE__DAGS_FOLDER: join(home, "dags"),
+      AIRFLOW__CORE__ENABLE_XCOM_PICKLING: script.startsWith("pickles") ? "True" : "False",
+      AIRFLOW__LOGGING__LOGGING_LEVEL: "WARNING",
+    };
     const env = install.env({ databaseUrl: database.url, home, fernetKey, extra });
-    const args = [GENERATOR, String(spec.runs), ...(spec.finishedOnly ? ["--without-unfinished"] : [])];
-    process.stderr.write(await run(install.python, args, { env, cwd: home, timeoutMs: GENERATE_LIMIT_MS }));
+    const path = fileURLToPath(new URL(script, import.meta.url));
+    process.stderr.write(await run(install.python, [path, ...args], { env, cwd: home, timeoutMs: GENERATE_LIMIT_MS }));
   } finally {
     await rm(home, { recursive: true, force: true });
   }
-  await query(spec.serverUrl, `alter database "${draft}" rename to "${name}"`);
+  await query(serverUrl, `alter database "${draft}" rename to "${name}"`);
   return name;
 }
 

@@ -1,4 +1,4 @@
-import type { Range, Release } from "./release.ts";
+import type { Range } from "./release.ts";
 
 /**
  * A fragment of Postgres SQL from an entity file. `s` is the source row (and whatever `from` joins), `c` the canonical row,
@@ -116,6 +116,3 @@ export interface Entity {
   /** Which of its rows are never taken, where the target is in `to`: a predicate over the canonical row, and why. */
   readonly leave?: readonly { readonly where: Sql; readonly to?: Range; readonly reason: string }[];
 }
-
-/** Where a release keeps the entity, or undefined where it has no place for it. */
-export type TableOf = (entity: Entity, release: Release) => TableRow | undefined;

@@ -22,6 +22,3 @@ export interface RunDefinition<T> {
   run(durable: DurableRun): Promise<T>;
   item(item: WorkItem): Promise<unknown>;
 }
-
-/** How a run stands. */
-export type RunState = "running" | "done" | "failed" | "stopped";

@@ -2,7 +2,6 @@ import type { Codec } from "./codec.ts";
 import { digest, reencrypt } from "./secret-codecs.ts";
 import { openConfReader, openConfWriter, openXcomReader } from "./value-codecs.ts";
 
-export type { Change, ChangeKind } from "./changes.ts";
 export type { Codec, CodecContext, CodecOutcome } from "./codec.ts";
 export { decryptToken, encryptToken, type FernetKeys, parseFernetKeys } from "./fernet.ts";
 export { fernetKeyInvalid } from "./problems.ts";

@@ -1,4 +1,4 @@
-import { always, defineEntity } from "../define-entity.ts";
+import { defineEntity } from "../define-entity.ts";
 
 const DERIVED = "the target's DAG processor writes it when it parses the DAG file";
 

@@ -1,8 +1,9 @@
 import type { Duplex, Readable } from "node:stream";
 import pg from "pg";
-import { from as copyFrom, to as copyTo } from "pg-copy-streams";
+import { from as copyFrom } from "pg-copy-streams";
 import type { Secret } from "../../domain/secret.ts";
 import type { Database, DescribedColumn, Row, Session } from "../../ports/database.ts";
+import { CopyOut } from "./copy-out.ts";
 import { toProblem } from "./errors.ts";
 import { parsePostgresUrl } from "./url.ts";
 
@@ -72,9 +73,7 @@ class PostgresSession implements Session {
   }
 
   copyOut(select: string): Readable {
-    const stream = this.#client.query(
-      copyTo(`copy (${select}) to stdout (format binary)`, { highWaterMark: COPY_BUFFER_BYTES }),
-    );
+    const stream = this.#client.query(new CopyOut(`copy (${select}) to stdout (format binary)`));
     return this.#translateErrors(stream);
   }
 

@@ -35,11 +35,6 @@ export async function pythonMissing(): Promise<string | undefined> {
     : undefined;
 }
 
-/** True when a Python is there to install genuine Airflow with. */
-export async function pythonAvailable(): Promise<boolean> {
-  return (await pythonMissing()) === undefined;
-}
-
 /**
  * Installs a release into the cache folder (`CROSSWIND_AIRFLOW_CACHE`, default `~/.cache/airflow-crosswind`) unless it
  * is there already. Two processes may ask at once: one installs, the other waits.
