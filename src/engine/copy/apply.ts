@@ -1,9 +1,15 @@
 import type { DurableRun, RunDefinition, WorkItem } from "../../ports/durable.ts";
-import { identifier } from "../translate/translate.ts";
 import type { ChunkSpec } from "./chunks.ts";
 import type { CopyJob } from "./copy-context.ts";
 import { CopyRun } from "./copy-run.ts";
-import { compareDefinitions, readTakenOff, restoreOne, type TakenOff, takeOffIndexes } from "./indexes.ts";
+import {
+  analyzeTables,
+  compareDefinitions,
+  readTakenOff,
+  restoreOne,
+  type TakenOff,
+  takeOffIndexes,
+} from "./indexes.ts";
 import { finishRun } from "./ledger.ts";
 
 /** What an apply did, per entity, from the ledger. */
@@ -80,7 +86,8 @@ async function takeOff(run: CopyRun, expected: ExpectedRows): Promise<void> {
   run.job.onEvent({ kind: "taken-off", names });
 }
 
-async function restore(durable: DurableRun, job: CopyJob): Promise<void> {
+async function restore(durable: DurableRun, run: CopyRun): Promise<void> {
+  const { job } = run;
   job.onEvent({ kind: "phase", phase: "indexes" });
   const items = await durable.step("list what is off", async () => {
     await using target = await job.target.session();
@@ -92,6 +99,13 @@ async function restore(durable: DurableRun, job: CopyJob): Promise<void> {
     payload: { item, of: items.length },
   });
   await durable.all(items.filter((item) => item.kind !== "foreign key").map(asItem));
+  await durable.step("analyze", async () => {
+    await using target = await job.target.session();
+    await analyzeTables(
+      target,
+      run.loadedBy("bulk").map(({ optimistic }) => optimistic.targetTable),
+    );
+  });
   await durable.all(items.filter((item) => item.kind === "foreign key").map(asItem));
 }
 
@@ -100,8 +114,6 @@ async function finish(run: CopyRun): Promise<CopySummary> {
   job.onEvent({ kind: "phase", phase: "finish" });
   await using target = await job.target.session();
   await compareDefinitions(target, job.run);
-  for (const { optimistic } of run.loadedBy("bulk"))
-    await target.query(`analyze ${identifier(optimistic.targetTable)}`);
   await finishRun(target, job.run);
   return await readSummary(job);
 }
@@ -136,7 +148,7 @@ export function defineApply(job: CopyJob, expected: ExpectedRows): RunDefinition
         (chunk): WorkItem => ({ kind: "chunk", key: `${chunk.entity} ${chunk.name}`, payload: chunk }),
       );
       for (const group of byEntity(items)) await durable.all(group);
-      await restore(durable, job);
+      await restore(durable, run);
       return await durable.step("finish", () => finish(run));
     },
     async item(item) {

@@ -183,10 +183,27 @@ export async function restoreOne(session: Session, item: TakenOff): Promise<void
   });
 }
 
+/**
+ * Gathers statistics of tables whose keys are back. A foreign key is checked by a join of two large tables: planned without statistics it
+ * took minutes instead of seconds where many rows share a run (tried with 10,000 mapped tasks to a run).
+ */
+export async function analyzeTables(session: Session, tables: readonly string[]): Promise<void> {
+  for (const table of new Set(tables)) await session.query(`analyze ${identifier(table)}`);
+}
+
 /** Puts everything back, one after the other: what a later command does for a run that was killed. */
 export async function restoreAll(session: Session): Promise<number> {
   const items = await readTakenOff(session);
-  for (const item of items) await restoreOne(session, item);
+  const [keys, foreignKeys] = [
+    items.filter((item) => item.kind !== "foreign key"),
+    items.filter((item) => item.kind === "foreign key"),
+  ];
+  for (const item of keys) await restoreOne(session, item);
+  await analyzeTables(
+    session,
+    items.map((item) => item.on_table),
+  );
+  for (const item of foreignKeys) await restoreOne(session, item);
   return items.length;
 }
 
