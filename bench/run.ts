@@ -1,6 +1,7 @@
-// npm run bench -- [--scale S,M] [--runs N] [--rounds N] [--only crosswind,pg_dump] [--server URL] [--keep]
+// npm run bench -- [--scale S,M] [--runs N] [--rounds N] [--only crosswind,pg_dump] [--codec] [--keep] [--server URL]
 import { randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
+import { Client } from "pg";
 import { benchCodecs } from "./codec.ts";
 import type { Bench, Contender, Outcome } from "./contender.ts";
 import { crosswind } from "./crosswind.ts";
@@ -100,14 +101,32 @@ async function benchScale(options: Options, scale: Scale): Promise<BenchResult> 
   };
 }
 
-const options = readOptions();
-for (const scale of options.scales) {
-  const result = await benchScale(options, scale);
-  console.log(describeBench(result));
-  if (options.isKept) await keep(scale.name, result);
+/** Two benches at once would measure each other, and share their databases. */
+async function aloneOnServer(serverUrl: string): Promise<AsyncDisposable> {
+  const client = new Client({ connectionString: serverUrl });
+  await client.connect();
+  const lock = "hashtext('airflow-crosswind bench')";
+  const { rows } = await client.query<{ isFree: boolean }>(`select pg_try_advisory_lock(${lock}) as "isFree"`);
+  if (!rows[0]?.isFree) {
+    console.error("another bench uses this server: waiting for its end");
+    await client.query(`select pg_advisory_lock(${lock})`);
+  }
+  return { [Symbol.asyncDispose]: () => client.end() };
 }
-if (options.withCodecs) {
-  const result = await benchCodecs(options.serverUrl);
-  console.log(result.lines.join("\n"));
-  if (options.isKept) await keep("codec", result);
+
+async function main(): Promise<void> {
+  const options = readOptions();
+  await using _alone = await aloneOnServer(options.serverUrl);
+  for (const scale of options.scales) {
+    const result = await benchScale(options, scale);
+    console.log(describeBench(result));
+    if (options.isKept) await keep(scale.name, result);
+  }
+  if (options.withCodecs) {
+    const result = await benchCodecs(options.serverUrl);
+    console.log(result.lines.join("\n"));
+    if (options.isKept) await keep("codec", result);
+  }
 }
+
+await main();

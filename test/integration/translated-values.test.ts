@@ -120,15 +120,19 @@ describe("2.10.5 to 3.3.2", () => {
     expect(logs).toMatchObject([{ event: "", logical_date: DATE }]);
   });
 
-  test("every DAG comes paused and stale, and a SubDAG does not come", async () => {
+  test("every DAG comes paused and stale, a SubDAG and one that is gone but has runs, too", async () => {
     const source = await aSource("2.10.5");
     await source.insert(
       "dag",
       { dag_id: "sales", is_paused: false, is_active: true },
       { dag_id: "sales.part", is_subdag: true },
     );
+    await source.insert("dag_run", { ...run, dag_id: "gone" });
 
-    expect(await source.on("3.3.2", "dag")).toMatchObject([{ dag_id: "sales", is_paused: true, is_stale: true }]);
+    const dags = await source.on("3.3.2", "dag");
+
+    expect(by(dags, "dag_id", "is_paused")).toEqual({ gone: true, sales: true, "sales.part": true });
+    expect(by(dags, "dag_id", "is_stale")).toEqual({ gone: true, sales: true, "sales.part": true });
   });
 });
 

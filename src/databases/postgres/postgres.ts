@@ -1,5 +1,5 @@
 import type { Duplex, Readable } from "node:stream";
-import pg from "pg";
+import { Pool, type PoolClient } from "pg";
 import { from as copyFrom } from "pg-copy-streams";
 import type { Secret } from "../../domain/secret.ts";
 import type { Database, DescribedColumn, Row, Session } from "../../ports/database.ts";
@@ -36,13 +36,13 @@ const PINNED = [
 const COPY_BUFFER_BYTES = 256 * 1024;
 
 class PostgresSession implements Session {
-  readonly #client: pg.PoolClient;
+  readonly #client: PoolClient;
   readonly #where: string;
   #broken: Error | undefined;
   #copying = false;
   #inSnapshot = false;
 
-  constructor(client: pg.PoolClient, where: string) {
+  constructor(client: PoolClient, where: string) {
     this.#client = client;
     this.#where = where;
     client.on("error", (error: Error) => {
@@ -134,14 +134,14 @@ class PostgresSession implements Session {
 class PostgresDatabase implements Database {
   readonly label: string;
   readonly address: string;
-  readonly #pool: pg.Pool;
+  readonly #pool: Pool;
 
   constructor(options: PostgresOptions) {
     const address = parsePostgresUrl(options.url);
     this.address = address.label;
     this.label = `${options.name} (${address.label})`;
     const readOnly = options.readOnly === true ? " -c default_transaction_read_only=on" : "";
-    this.#pool = new pg.Pool({
+    this.#pool = new Pool({
       connectionString: address.connectionString,
       application_name: `crosswind ${options.name}`,
       options: `${PINNED}${readOnly}`,
