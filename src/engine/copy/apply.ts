@@ -98,14 +98,10 @@ async function restore(durable: DurableRun, run: CopyRun): Promise<void> {
     key: `restore ${item.id}`,
     payload: { item, of: items.length },
   });
-  await durable.all(items.filter((item) => item.kind !== "foreign key").map(asItem));
-  await durable.step("analyze", async () => {
-    await using target = await job.target.session();
-    await analyzeTables(
-      target,
-      run.loadedBy("bulk").map(({ optimistic }) => optimistic.targetTable),
-    );
-  });
+  // Statistics before foreign keys: what checks these is a join that is planned with them.
+  const tables = run.loadedBy("bulk").map(({ optimistic }) => optimistic.targetTable);
+  const analyses = tables.map((table): WorkItem => ({ kind: "analyze", key: `analyze ${table}`, payload: table }));
+  await durable.all([...analyses, ...items.filter((item) => item.kind !== "foreign key").map(asItem)]);
   await durable.all(items.filter((item) => item.kind === "foreign key").map(asItem));
 }
 
@@ -157,8 +153,12 @@ export function defineApply(job: CopyJob, expected: ExpectedRows): RunDefinition
         const { rows, bytes, isNew } = await run.copy(item.payload as ChunkSpec);
         return { rows, bytes, isNew };
       }
-      const { item: off, of } = item.payload as { item: TakenOff; of: number };
       await using target = await job.target.session();
+      if (item.kind === "analyze") {
+        await analyzeTables(target, [item.payload as string]);
+        return null;
+      }
+      const { item: off, of } = item.payload as { item: TakenOff; of: number };
       await restoreOne(target, off);
       job.onEvent({ kind: "restored", name: off.name, of });
       return null;

@@ -27,19 +27,28 @@ const JSONB_VERSION = 1;
 const MOST_EXAMPLES = 5;
 /** Larger values repeat seldom, and remembering them would cost the memory that the stream saves. */
 const REMEMBERED_VALUE_BYTES = 1024;
-const REMEMBERED_VALUES = 20_000;
+const REMEMBERED_VALUES = 5000;
+/** Fewer repetitions among that many values: remembering them costs more than it saves. */
+const FEWEST_REPEATED = REMEMBERED_VALUES / 10;
 
-/** Decodes repeated values once: the values of a task are mostly alike. */
+/** Decodes repeated values once: the values of a task are mostly alike. Where they are not, it soon stops to remember. */
 export function remember(codec: Rewrite): Rewrite {
-  let known = new Map<string, CodecOutcome>();
+  let known: Map<string, CodecOutcome> | undefined = new Map();
+  let repeated = 0;
   return (value) => {
-    if (value.length > REMEMBERED_VALUE_BYTES) return codec(value);
+    if (known === undefined || value.length > REMEMBERED_VALUE_BYTES) return codec(value);
     const key = value.toString("latin1");
     const found = known.get(key);
-    if (found !== undefined) return found;
+    if (found !== undefined) {
+      repeated++;
+      return found;
+    }
     const outcome = codec(value);
-    if (known.size >= REMEMBERED_VALUES) known = new Map();
     known.set(key, outcome);
+    if (known.size >= REMEMBERED_VALUES) {
+      known = repeated < FEWEST_REPEATED ? undefined : new Map();
+      repeated = 0;
+    }
     return outcome;
   };
 }
