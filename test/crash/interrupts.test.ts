@@ -120,13 +120,15 @@ describe("an apply that is interrupted", () => {
   test("by the death of its state database ends with that problem, and goes on later", async () => {
     await using target = await freshDatabase({ template });
     const migration = await begun(target);
+    let killed: Promise<void> | undefined;
 
     const hurt = await migration.apply({
       timeoutMs: SOON_MS,
       onStderrLine: (line) => {
-        if (FIRST_TASK_INSTANCES.test(line)) void killState(folder);
+        if (FIRST_TASK_INSTANCES.test(line)) killed ??= killState(folder);
       },
     });
+    await killed;
     const result = await migration.apply();
 
     expect([hurt.code, problemOf(hurt)]).toEqual([1, "STATE_DATABASE_LOST"]);
