@@ -1,13 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { homedir } from "node:os";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { decryptToken, encryptToken, parseFernetKeys } from "../../src/airflow/codecs/index.ts";
 import { pickleToJson } from "../../src/airflow/codecs/pickle-json.ts";
 import { jsonToPickle } from "../../src/airflow/codecs/pickle-writer.ts";
 import { Secret } from "../../src/domain/secret.ts";
+import { type AirflowInstall, ensureAirflow } from "./support/install.ts";
 
 interface Case {
   readonly name: string;
@@ -18,12 +19,16 @@ interface Case {
 
 const RELEASES = ["2.10.5", "3.3.2"];
 
-/** The interpreter of a genuine Airflow. Local until test/airflow/support finds installations for every test. */
+/** The interpreters of genuine Airflows, and a home folder for them. */
+const installs = new Map<string, AirflowInstall>();
+for (const release of RELEASES) installs.set(release, await ensureAirflow(release));
+const home = mkdtempSync(join(tmpdir(), "crosswind-codecs-"));
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
 function pythonOf(release: string): string {
-  const cache = process.env["CROSSWIND_AIRFLOW_CACHE"] ?? join(homedir(), ".cache", "airflow-crosswind");
-  const python = join(cache, `airflow-${release}`, "bin", "python");
-  if (!existsSync(python)) throw new Error(`Airflow ${release} is not installed in ${cache}`);
-  return python;
+  const install = installs.get(release);
+  if (install === undefined) throw new Error(`Airflow ${release} was not asked for`);
+  return install.python;
 }
 
 function runPython(release: string, script: string, input: string): string {
@@ -32,7 +37,7 @@ function runPython(release: string, script: string, input: string): string {
     input,
     encoding: "utf8",
     maxBuffer: 2 ** 30,
-    env: { ...process.env, TZ: "UTC", PYTHONWARNINGS: "ignore", AIRFLOW_HOME: "/tmp/crosswind-codecs-airflow-home" },
+    env: { ...process.env, TZ: "UTC", PYTHONWARNINGS: "ignore", AIRFLOW_HOME: home },
   });
 }
 
