@@ -8,11 +8,14 @@ import type { Config } from "./domain/config.ts";
 import type { Plan } from "./domain/plan.ts";
 import type { EventSink } from "./domain/run-event.ts";
 import { Secret } from "./domain/secret.ts";
+import type { Selection } from "./domain/selection.ts";
 import { type CopySummary, defineApply } from "./engine/copy/apply.ts";
+import type { MigrationJob } from "./engine/copy/copy-context.ts";
 import { holdTarget } from "./engine/copy/hold-target.ts";
 import { isBegun, readPlannedSelection } from "./engine/copy/ledger.ts";
 import { assertPlanHolds, makePlan, probeBoth, selectedEntities } from "./engine/plan/make-plan.ts";
 import type { PlanJob } from "./engine/plan/plan-job.ts";
+import type { ProbedSide } from "./engine/probe/probe-side.ts";
 import type { VerifyReport } from "./engine/verify/report.ts";
 import { verifyCopy } from "./engine/verify/verify-copy.ts";
 import type { Database } from "./ports/database.ts";
@@ -78,23 +81,32 @@ function codecContext(config: Config): CodecContext {
   };
 }
 
+interface Known {
+  readonly probed: { readonly source: ProbedSide; readonly target: ProbedSide };
+  readonly selection: Selection;
+}
+
+/** What a copy and its verification have in common, but for where their events go. */
+function migrationJob(config: Config, sides: Sides, { probed, selection }: Known): Omit<MigrationJob, "onEvent"> {
+  return {
+    source: sides.source,
+    target: sides.target,
+    sourceSide: probed.source.side,
+    targetSide: probed.target.side,
+    identity: probed.source.facts.identity,
+    entities: selectedEntities(selection.entities),
+    selection,
+    codecs: codecContext(config),
+  };
+}
+
 /** Compares what was copied with the source; writes nothing. */
 export async function verifyEnvironment(config: Config, options: VerifyOptions): Promise<VerifyReport> {
   await using sides = openSides(config);
   const probed = await probeBoth(sides);
   // What was copied is compared, also where the configuration has been changed since, or flags had narrowed the plan.
   const select = (await readPlannedSelection(sides.target, probed.source.facts.identity)) ?? config.select;
-  return await verifyCopy({
-    source: sides.source,
-    target: sides.target,
-    sourceSide: probed.source.side,
-    targetSide: probed.target.side,
-    identity: probed.source.facts.identity,
-    entities: selectedEntities(select.entities),
-    selection: select,
-    codecs: codecContext(config),
-    ...options,
-  });
+  return await verifyCopy({ ...migrationJob(config, sides, { probed, selection: select }), ...options });
 }
 
 /** The state database: the configured one, or an embedded Postgres in `.crosswind/` beside the configuration. */
@@ -156,17 +168,8 @@ export async function apply(config: Config, options: ApplyOptions): Promise<Ende
   const expected = Object.fromEntries(planned.entities.map((each) => [each.entity, each.toCopy]));
   await using definition = defineApply(
     {
+      ...migrationJob(config, sides, { probed, selection: planned.selection }),
       run: planned.id,
-      planFile: options.planFile,
-      source: sides.source,
-      target: sides.target,
-      sourceSide: probed.source.side,
-      targetSide: probed.target.side,
-      identity: probed.source.facts.identity,
-      entities: selectedEntities(planned.selection.entities),
-      selection: planned.selection,
-      codecs: codecContext(config),
-      lanes: config.lanes,
       // A history of days counts from the day it was planned.
       now: new Date(planned.createdAt),
       onEvent: options.onEvent,

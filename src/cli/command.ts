@@ -1,6 +1,5 @@
 import type { z } from "zod";
 import type { Finding } from "../domain/finding.ts";
-import type { RunEvent } from "../domain/run-event.ts";
 
 /** Exit codes of every command: 0 done, 1 problem, 2 wrong usage, 3 findings block or verify found differences, 70 bug. */
 export const EXIT = { done: 0, problem: 1, usage: 2, blocked: 3, bug: 70 } as const;
@@ -26,8 +25,6 @@ export interface CommandContext {
   readonly json: boolean;
   /** Aborted at the first Ctrl-C: finish what is under way, then stop. */
   readonly signal: AbortSignal;
-  /** Progress: redrawn on a terminal, a line per event elsewhere, NDJSON on standard error with `--json`. */
-  readonly progress: (event: RunEvent) => void;
 }
 
 /** How a result is shown: the same value for people and for programs. */

@@ -87,7 +87,6 @@ async function invoke(command: Command, { world, globals, given, args }: Invocat
       configFile: resolve(world.cwd, globals.config),
       json: globals.json,
       signal: interruption(world),
-      progress: () => {},
     };
     const result = await command.run(context, parsed.data, args);
     const text = globals.json

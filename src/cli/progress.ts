@@ -46,8 +46,6 @@ function sentence(event: RunEvent): string {
       return `${event.entity}.${event.field}: ${count(event.count)} ${event.change}`;
     case "restored":
       return `rebuilt ${event.name}`;
-    case "retry":
-      return `${event.problem.code}: ${event.problem.what}`;
     case "verified":
       return `${event.entity}: ${count(event.rows)} rows compared`;
     case "planned":

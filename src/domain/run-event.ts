@@ -1,5 +1,3 @@
-import type { ProblemReport } from "./problem.ts";
-
 /** What a run is doing, in the order in which it does it. */
 export type Phase = "prepare" | "objects" | "history" | "indexes" | "finish";
 
@@ -26,8 +24,7 @@ export type RunEvent =
       readonly change: string;
       readonly count: number;
     }
-  | { readonly kind: "verified"; readonly entity: string; readonly rows: number }
-  | { readonly kind: "retry"; readonly problem: ProblemReport };
+  | { readonly kind: "verified"; readonly entity: string; readonly rows: number };
 
 /** Takes events; must not throw and must not wait. */
 export type EventSink = (event: RunEvent) => void;

@@ -36,7 +36,6 @@ async function aContext(json = false): Promise<CommandContext> {
     configFile: join(cwd, "crosswind.yaml"),
     json,
     signal: new AbortController().signal,
-    progress: silent,
   };
 }
 

@@ -7,7 +7,7 @@ test.for([
   ["mysql://u:secret@h/db", "mysql://u@h/db"],
   ["postgresql:///db?host=/run/postgresql&password=secret", "postgresql:///db"],
   ["postgresql://u:secret@[::1]:5432/db", "postgresql://u@[::1]:5432/db"],
-  ["sqlite:////home/airflow/airflow.db", "sqlite:////home/airflow/airflow.db"],
+  ["sqlite:////opt/airflow/airflow.db", "sqlite:////opt/airflow/airflow.db"],
 ])("shows %s without its password", ([url, label]) => {
   expect(urlLabel(url ?? "")).toBe(label);
 });

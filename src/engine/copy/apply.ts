@@ -55,15 +55,6 @@ async function readSummary(job: CopyJob): Promise<CopySummary> {
   };
 }
 
-/** Opens the copy when the first of its steps or items needs it; all that come after share it. */
-function sharedRun(job: CopyJob): () => Promise<CopyRun> {
-  let opened: Promise<CopyRun> | undefined;
-  return () => {
-    opened ??= CopyRun.open(job);
-    return opened;
-  };
-}
-
 async function prepare(run: CopyRun): Promise<readonly ChunkSpec[]> {
   run.job.onEvent({ kind: "phase", phase: "prepare" });
   await run.checkTypes();
@@ -119,14 +110,13 @@ async function finish(run: CopyRun): Promise<CopySummary> {
  * then what was taken off is put back.
  */
 export function defineApply(job: CopyJob, expected: ExpectedRows): RunDefinition<CopySummary> & AsyncDisposable {
-  const open = sharedRun(job);
   // The queue hands out items of an earlier life as soon as it is there: before the course has read the ids that they refer to.
   const ready = Promise.withResolvers<CopyRun>();
   ready.promise.catch(() => {});
-  let used = false;
+  let opened: Promise<CopyRun> | undefined;
   const begin = async (durable: DurableRun) => {
-    used = true;
-    const run = await open();
+    opened = CopyRun.open(job);
+    const run = await opened;
     const chunks = await durable.step("prepare", () => prepare(run));
     await run.loadMaps();
     await takeOff(run, expected);
@@ -164,7 +154,8 @@ export function defineApply(job: CopyJob, expected: ExpectedRows): RunDefinition
       return null;
     },
     async [Symbol.asyncDispose]() {
-      if (used) await (await open().catch(() => undefined))?.[Symbol.asyncDispose]();
+      const run = await opened?.catch(() => undefined);
+      await run?.[Symbol.asyncDispose]();
     },
   };
 }

@@ -8,26 +8,28 @@ import { copiedRows, exclusionsFor, type ResolvedSelection } from "../select/fil
 import { type IdRules, type Side, type Translation, translate } from "../translate/translate.ts";
 import { codecInput } from "./columns.ts";
 
-/** Everything that a copy needs and that does not change while it runs. */
-export interface CopyJob {
-  /** The plan's id: the run's, too. */
-  readonly run: string;
-  /** Where the plan is kept, for sentences that say how to go on. */
-  readonly planFile: string;
+/** What a copy and its verification have in common: both sides, and what goes from one to the other. */
+export interface MigrationJob {
   readonly source: Database;
   readonly target: Database;
   readonly sourceSide: Side;
   readonly targetSide: Side;
-  /** The source database's identity: system identifier and database oid. */
+  /** The source database's identity, as the ledger knows it: system identifier and database oid. */
   readonly identity: string;
-  /** Entities to copy, in order. */
+  /** Entities of the selection, in order. */
   readonly entities: readonly Entity[];
   readonly selection: Selection;
+  /** Keys of both sides. */
   readonly codecs: CodecContext;
-  /** Chunks at once. */
-  readonly lanes: number;
-  readonly now: Date;
   readonly onEvent: EventSink;
+}
+
+/** Everything that a copy needs and that does not change while it runs. */
+export interface CopyJob extends MigrationJob {
+  /** The plan's id: the run's, too. */
+  readonly run: string;
+  /** The moment that a history of days is counted from. */
+  readonly now: Date;
 }
 
 /** The two translations of one entity: what SQL alone does, and with the fallible fields through their codecs. */

@@ -39,7 +39,6 @@ export interface LedgerRun {
   /** By source table; another number than now means that the table was rewritten and its rows renumbered. */
   readonly filenodes: Readonly<Record<string, string>>;
   readonly selection: ResolvedSelection | null;
-  readonly isFinished: boolean;
 }
 
 /** How a kept serial id is shifted; ids from `low` to `high` on the target are ours. */
@@ -76,8 +75,7 @@ export async function readRun(session: Session, run: string): Promise<LedgerRun 
     mark_xid: string | null;
     filenodes: Readonly<Record<string, string>> | null;
     selection: ResolvedSelection | null;
-    done: boolean;
-  }>("select mark_xid, filenodes, selection, finished_at is not null as done from crosswind.run where id = $1", [run]);
+  }>("select mark_xid, filenodes, selection from crosswind.run where id = $1", [run]);
   const row = rows[0];
   return (
     row && {
@@ -85,7 +83,6 @@ export async function readRun(session: Session, run: string): Promise<LedgerRun 
       markXid: row.mark_xid,
       filenodes: row.filenodes ?? {},
       selection: row.selection,
-      isFinished: row.done,
     }
   );
 }

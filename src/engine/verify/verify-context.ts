@@ -3,41 +3,27 @@ import type { CodecContext } from "../../airflow/codecs/index.ts";
 import { dagRun as dagRunEntity } from "../../airflow/entities/dag-run.ts";
 import { entities } from "../../airflow/entities/index.ts";
 import type { Entity, Sql } from "../../domain/entity.ts";
-import type { EventSink } from "../../domain/run-event.ts";
-import type { Selection } from "../../domain/selection.ts";
-import type { Database, Session } from "../../ports/database.ts";
+import type { Session } from "../../ports/database.ts";
 import { codecInput } from "../copy/columns.ts";
-import { allLanes, dagRunOf, type Lanes, rowsOf } from "../copy/copy-context.ts";
+import { allLanes, dagRunOf, type Lanes, type MigrationJob, rowsOf } from "../copy/copy-context.ts";
 import { readIdMap } from "../copy/id-rules.ts";
 import { hasLedger, readIdRules, readLeftOut } from "../copy/ledger.ts";
 import { openReadSnapshot, type ReadSnapshot } from "../copy/snapshot.ts";
 import { nothingSelected } from "../plan/problems.ts";
 import { type LeftOutRun, type ResolvedSelection, resolveSelection } from "../select/filters.ts";
 import { isSelected, selectsEverything } from "../select/match.ts";
-import { type IdRules, NO_ID_RULES, type Side, type Translation, translate } from "../translate/translate.ts";
+import { type IdRules, NO_ID_RULES, type Translation, translate } from "../translate/translate.ts";
 import { chooseHashes, type RowShape } from "./digest-sql.ts";
 import * as problems from "./problems.ts";
 import type { Ownership } from "./row-queries.ts";
 
 /** What is compared. Only read: of the target, too, nothing is changed. */
-export interface VerifyJob {
-  readonly source: Database;
-  readonly target: Database;
-  readonly sourceSide: Side;
-  readonly targetSide: Side;
-  /** The source database's identity, as the ledger knows it. */
-  readonly identity: string;
-  /** Entities to compare, in order. */
-  readonly entities: readonly Entity[];
-  readonly selection: Selection;
-  /** Keys of both sides, as for a copy from source to target. */
-  readonly codecs: CodecContext;
+export interface VerifyJob extends MigrationJob {
   /** Patterns of DAGs: only what belongs to them is compared. Default: everything in the selection. */
   readonly dags?: readonly string[];
   /** Rows told in detail, of each entity. Default 100. */
   readonly maxDifferences?: number;
   readonly now: () => Date;
-  readonly onEvent: EventSink;
   /** Aborted: VERIFY_STOPPED is thrown at the next chunk. */
   readonly signal?: AbortSignal;
 }
