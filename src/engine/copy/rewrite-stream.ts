@@ -1,5 +1,6 @@
 import { Transform, type TransformCallback } from "node:stream";
 import type { CodecOutcome } from "../../airflow/codecs/index.ts";
+import { OutputBuffer } from "./output-buffer.ts";
 
 /** An opened codec: one value in, what became of it out. */
 export type Rewrite = (value: Buffer) => CodecOutcome;
@@ -23,7 +24,6 @@ export interface StreamColumn {
 
 /** `PGCOPY\n\377\r\n\0`, four bytes of flags, four of extension length. Source: PostgreSQL manual, COPY, "Binary Format". */
 const HEADER_BYTES = 19;
-const JSONB_VERSION = 1;
 const MOST_EXAMPLES = 5;
 /** Larger values repeat seldom, and remembering them would cost the memory that the stream saves. */
 const REMEMBERED_VALUE_BYTES = 1024;
@@ -53,20 +53,16 @@ export function remember(codec: Rewrite): Rewrite {
   };
 }
 
-function frame(value: Buffer | null, type: string): Buffer {
-  if (value === null) return Buffer.from([0xff, 0xff, 0xff, 0xff]);
-  const isJsonb = type === "jsonb";
-  const framed = Buffer.allocUnsafe(4 + (isJsonb ? 1 : 0) + value.length);
-  framed.writeInt32BE(value.length + (isJsonb ? 1 : 0), 0);
-  if (isJsonb) framed[4] = JSONB_VERSION;
-  value.copy(framed, isJsonb ? 5 : 4);
-  return framed;
-}
-
 function keyPart(type: string, value: Buffer): string {
   if (type === "integer" && value.length === 4) return String(value.readInt32BE(0));
   if (type === "bigint" && value.length === 8) return String(value.readBigInt64BE(0));
   return value.toString("utf8");
+}
+
+/** Where a row lies in what came in: from `start` to `end`, exclusive. */
+interface RowPlace {
+  readonly start: number;
+  readonly end: number;
 }
 
 /**
@@ -124,7 +120,6 @@ export class RewriteStream extends Transform {
   }
 
   #rewrite(input: Buffer): Buffer {
-    const pieces: Buffer[] = [];
     let done = 0;
     if (this.#atHeader) {
       if (input.length < HEADER_BYTES) {
@@ -132,17 +127,18 @@ export class RewriteStream extends Transform {
         return Buffer.alloc(0);
       }
       done = HEADER_BYTES + input.readInt32BE(HEADER_BYTES - 4);
-      pieces.push(input.subarray(0, done));
       this.#atHeader = false;
     }
+    const output = new OutputBuffer(input.length + Math.ceil(input.length / 4));
+    output.append(input, 0, done);
     for (;;) {
       const end = this.#endOfRow(input, done);
       if (end === undefined) break;
-      this.#rewriteRow(input.subarray(done, end), pieces);
+      this.#rewriteRow(input, { start: done, end }, output);
       done = end;
     }
     this.#hold(input.subarray(done));
-    return Buffer.concat(pieces);
+    return output.finish();
   }
 
   #endOfRow(input: Buffer, start: number): number | undefined {
@@ -165,21 +161,23 @@ export class RewriteStream extends Transform {
     return input.length < at ? undefined : at;
   }
 
-  #rewriteRow(row: Buffer, pieces: Buffer[]): void {
-    let passed = 0;
-    let at = 2;
-    for (const column of row.length === 2 ? [] : this.#columns) {
-      const length = row.readInt32BE(at);
-      const end = at + 4 + Math.max(length, 0);
+  #rewriteRow(input: Buffer, { start, end }: RowPlace, output: OutputBuffer): void {
+    let passed = start;
+    let at = start + 2;
+    for (const column of end - start === 2 ? [] : this.#columns) {
+      const length = input.readInt32BE(at);
+      const next = at + 4 + Math.max(length, 0);
       if (column.rewrite !== undefined && length >= 0) {
-        const outcome = column.rewrite(row.subarray(at + 4, end));
-        pieces.push(row.subarray(passed, at), frame(outcome.value, column.type));
-        passed = end;
-        if (outcome.problem !== undefined || outcome.changes !== undefined) this.#note(row, column, outcome);
+        const outcome = column.rewrite(input.subarray(at + 4, next));
+        output.append(input, passed, at);
+        output.appendField(outcome.value, column.type);
+        passed = next;
+        if (outcome.problem !== undefined || outcome.changes !== undefined)
+          this.#note(input.subarray(start, end), column, outcome);
       }
-      at = end;
+      at = next;
     }
-    pieces.push(row.subarray(passed));
+    output.append(input, passed, end);
   }
 
   #note(row: Buffer, column: StreamColumn, outcome: CodecOutcome): void {
