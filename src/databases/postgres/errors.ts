@@ -22,6 +22,8 @@ const readOnly: Maker = (where, error) => problems.databaseReadOnly({ where, rea
 const forbidden: Maker = (where, error) =>
   problems.roleLacksRights({ where, reason: reasonOf(error), grant: grantFor(where, error) });
 
+const tooOld: Maker = (where) => problems.databaseTooOld({ where });
+
 /** By SQLSTATE (PostgreSQL manual, appendix A), by its class, or by Node's error code. */
 const makers: Readonly<Record<string, Maker>> = {
   "08": lost,
@@ -63,6 +65,9 @@ const UNREACHABLE_WITHOUT_CODE =
   /timeout expired|timeout exceeded when trying to connect|server does not support SSL connections/;
 /** A server that wants a password and a URL without one. */
 const REFUSED_WITHOUT_CODE = /^SASL: |password must be a string/;
+
+/** A setting that every session begins with, and that servers before 11 do not know. */
+const TOO_OLD = /unrecognized configuration parameter "jit"/;
 
 /** The first line, without what a server may quote from a row. */
 function reasonOf(error: DriverError): string {
@@ -113,7 +118,8 @@ export function toProblem(error: unknown, where: string): unknown {
     (code.length === 5 ? makers[code.slice(0, 2)] : undefined) ??
     (LOST_WITHOUT_CODE.test(driver.message ?? "") ? lost : undefined) ??
     (REFUSED_WITHOUT_CODE.test(driver.message ?? "") ? refused : undefined) ??
-    (UNREACHABLE_WITHOUT_CODE.test(driver.message ?? "") ? unreachable : undefined);
+    (UNREACHABLE_WITHOUT_CODE.test(driver.message ?? "") ? unreachable : undefined) ??
+    (TOO_OLD.test(driver.message ?? "") ? tooOld : undefined);
   if (make === undefined) return error;
   return Object.assign(make(where, driver), { cause: error });
 }

@@ -25,6 +25,18 @@ export const databaseRefused = defineProblem<{ where: string; reason: string }>(
   retry: "after-fix",
 });
 
+export const databaseTooOld = defineProblem<{ where: string }>({
+  code: "DATABASE_TOO_OLD",
+  what: ({ where }) =>
+    `the server at ${where} is older than PostgreSQL 11: a source needs at least 12, a target at least 13.`,
+  safe: () => "nothing was written on either side.",
+  next: () => [
+    "upgrade the server, or restore a dump of the database on a newer one",
+    "name the new server in crosswind.yaml, then run crosswind doctor",
+  ],
+  retry: "after-fix",
+});
+
 export const databaseUrlInvalid = defineProblem<{ reason: string }>({
   code: "DATABASE_URL_INVALID",
   what: ({ reason }) => `a database URL can not be used: ${reason}.`,

@@ -1,10 +1,11 @@
 import type { Database, Session } from "../../ports/database.ts";
+import { readAbilities, type ServerAbilities } from "../probe/server-abilities.ts";
 
 /** A position in the source from which later changes can be told. */
 export interface Mark {
   /** Oldest transaction that was still open: 32 bits, as `xmin` has them. */
   readonly xid: string;
-  /** `pg_current_snapshot()` as text. */
+  /** `txid_current_snapshot()` as text: the name that every supported server knows. */
   readonly snapshot: string;
 }
 
@@ -15,18 +16,34 @@ export interface ReadSnapshot extends AsyncDisposable {
   session(): Promise<Session>;
   /** The holder's own session, for small reads. */
   readonly holder: Session;
+  readonly abilities: ServerAbilities;
+}
+
+/**
+ * A server without TID range scans gets a chunk as a list of row addresses, and expects ten rows of it, however many there are. Joined row by
+ * row with a list of runs, or a table without the right index, that would take the product of both.
+ */
+const WITHOUT_TID_RANGES = "set local enable_nestloop = off";
+
+interface SnapshotFacts {
+  readonly mark: Mark;
+  readonly exported: string;
+  readonly abilities: ServerAbilities;
 }
 
 class HeldSnapshot implements ReadSnapshot {
   readonly mark: Mark;
   readonly holder: Session;
+  readonly abilities: ServerAbilities;
   readonly #database: Database;
   readonly #exported: string;
+  #isEnded = false;
 
-  constructor(database: Database, holder: Session, facts: { readonly mark: Mark; readonly exported: string }) {
+  constructor(database: Database, holder: Session, facts: SnapshotFacts) {
     this.#database = database;
     this.holder = holder;
     this.mark = facts.mark;
+    this.abilities = facts.abilities;
     this.#exported = facts.exported;
   }
 
@@ -34,6 +51,7 @@ class HeldSnapshot implements ReadSnapshot {
     const session = await this.#database.session();
     try {
       await session.joinSnapshot(this.#exported);
+      if (!this.abilities.hasTidRangeScan) await session.query(WITHOUT_TID_RANGES);
       return session;
     } catch (error) {
       await session[Symbol.asyncDispose]();
@@ -44,6 +62,8 @@ class HeldSnapshot implements ReadSnapshot {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
     await this.holder.query("rollback").catch(() => []);
     await this.holder[Symbol.asyncDispose]();
   }
@@ -59,7 +79,8 @@ export async function openReadSnapshot(source: Database): Promise<ReadSnapshot> 
          (txid_snapshot_xmin(txid_current_snapshot()) % 4294967296)::text as xid`,
     );
     if (row === undefined) throw new Error("the server exported no snapshot");
-    return new HeldSnapshot(source, holder, { mark: { xid: row.xid, snapshot: row.snapshot }, exported: row.exported });
+    const mark: Mark = { xid: row.xid, snapshot: row.snapshot };
+    return new HeldSnapshot(source, holder, { mark, exported: row.exported, abilities: await readAbilities(holder) });
   } catch (error) {
     await holder[Symbol.asyncDispose]();
     throw error;

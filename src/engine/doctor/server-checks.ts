@@ -1,17 +1,32 @@
 import { describeRelease } from "../../airflow/releases.ts";
-import type { Outcome, SideCheck, SideContext } from "./check.ts";
+import { SUPPORTED_SERVERS } from "../probe/server-abilities.ts";
+import type { Outcome, ServerFacts, SideCheck, SideContext } from "./check.ts";
 
-/** Oldest and newest major version that the checks of the project run against, per side. */
-const SUPPORTED = { source: [12, 18], target: [13, 18] } as const;
-
-async function checkVersion({ side, server }: SideContext): Promise<Outcome> {
+/** What a server's version means for its side. */
+export function judgeVersion({ side, server }: VersionContext): Outcome {
   const major = Math.floor(server.versionNumber / 10_000);
-  const [oldest, newest] = SUPPORTED[side];
-  if (major >= oldest && major <= newest) return { status: "ok", detail: `PostgreSQL ${server.version}` };
-  return {
-    status: "warning",
-    detail: `PostgreSQL ${server.version} was not tried as a ${side}: ${oldest} to ${newest} were`,
-  };
+  const [oldest, newest] = SUPPORTED_SERVERS[side];
+  const name = `PostgreSQL ${server.version}`;
+  if (major < oldest) {
+    return {
+      status: "blocker",
+      detail: `${name} is too old as a ${side}: ${oldest} to ${newest} are supported`,
+      next: [`upgrade the server, or restore a dump of the database on PostgreSQL ${oldest} to ${newest}`],
+    };
+  }
+  if (major > newest) {
+    return { status: "note", detail: `${name} is newer than what was tried as a ${side}: ${oldest} to ${newest}` };
+  }
+  return { status: "ok", detail: name };
+}
+
+interface VersionContext {
+  readonly side: SideContext["side"];
+  readonly server: Pick<ServerFacts, "version" | "versionNumber">;
+}
+
+async function checkVersion(context: SideContext): Promise<Outcome> {
+  return judgeVersion(context);
 }
 
 async function checkLogin({ server }: SideContext): Promise<Outcome> {
@@ -75,11 +90,11 @@ async function checkRelease({ schemas, server }: SideContext): Promise<Outcome> 
 
 /** What can be told of the server and its schema without reading rows. */
 export const serverChecks: readonly SideCheck[] = [
-  { id: "version", title: "Server version", run: checkVersion },
-  { id: "login", title: "Login", run: checkLogin },
-  { id: "tls", title: "Encryption on the way", run: checkTls },
-  { id: "read-only", title: "Read only", on: "source", run: checkReadOnly },
+  { id: "version", ofServer: true, title: "Server version", run: checkVersion },
+  { id: "login", ofServer: true, title: "Login", run: checkLogin },
+  { id: "tls", ofServer: true, title: "Encryption on the way", run: checkTls },
+  { id: "read-only", ofServer: true, title: "Read only", on: "source", run: checkReadOnly },
   { id: "writable", title: "Writable", on: "target", run: checkWritable },
-  { id: "snapshot", title: "Read snapshot", on: "source", whenRefused: "blocker", run: checkSnapshot },
+  { id: "snapshot", ofServer: true, title: "Read snapshot", on: "source", whenRefused: "blocker", run: checkSnapshot },
   { id: "release", title: "Airflow release", run: checkRelease },
 ];
