@@ -15,10 +15,10 @@ interface DetectOptions {
 /** Columns that the entity files expect of a release and that are not there: the mark of an interrupted schema migration. */
 export function missingColumns(schema: Schema, entities: readonly Entity[], row: ReleaseRow): readonly string[] {
   return entities.flatMap((entity) => {
-    const table = tableOf(entity, row.release)?.table;
+    const { table, isOptional } = tableOf(entity, row.release) ?? {};
     if (table === undefined) return [];
     const fact = schema.tables[table];
-    if (fact === undefined) return [table];
+    if (fact === undefined) return isOptional === true ? [] : [table];
     const present = new Set(fact.columns.map(([name]) => name));
     return Object.entries(entity.fields).flatMap(([name, field]) => {
       const column = columnOf(field, name, row.release);

@@ -175,6 +175,22 @@ test("finds a field, a row or an entity without a sentence for what is lost", ()
   expect(breaches({ tables: [{ in: "<3.0", table: "pool" }] })).toContain("pool does not say why it is lost");
 });
 
+test("a table that only some databases have is no breach where it is missing, and must be said to get lost", () => {
+  const newer = new Map([...small, ["4.0", { ...schemaOf([]), tables: {} }]]);
+  const optional = { ...pool, tables: [{ table: "pool", isOptional: true as const }] };
+  const law = (entity: Entity) => breachesOfLaw({ entities: [entity], schemas: newer, notCopied: () => undefined });
+
+  expect(law({ ...optional, lost: "not there" })).toEqual([]);
+  expect(law(optional)).toEqual(["pool does not say why it is lost"]);
+  expect(law({ ...pool, lost: "not there" })).toContain("4.0: pool is kept in pool, which does not exist");
+});
+
+test("rows may refer to rows of their own kind", () => {
+  const fields = { ...pool.fields, name: { rows: always(), references: "pool" } };
+
+  expect(breaches({ fields, serial: { field: "name", rule: "mapped" } })).toEqual([]);
+});
+
 test("finds ranges that overlap or leave a release out", () => {
   const name = {
     rows: [
@@ -191,6 +207,9 @@ test("finds ranges that overlap or leave a release out", () => {
 
 test("finds what is named and is not there", () => {
   expect(breaches({ key: ["colour"] })).toContain("pool has no field colour, which it names");
+  expect(breaches({ parts: [{ field: "colours", entity: "colour" }] })).toContain(
+    "pool has no field colours, which it names",
+  );
   expect(breaches({ after: ["team"] })).toContain("pool needs team, which does not come before it");
   expect(breaches({ scope: { of: "dag", dag: "dag_id" } })).toContain("pool has no field dag_id, which it names");
 });

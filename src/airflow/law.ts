@@ -46,8 +46,9 @@ export function breachesOfLaw(options: LawOptions): readonly string[] {
 function placesOf({ entities, schemas }: LawOptions): readonly Place[] {
   return entities.flatMap((entity) =>
     [...schemas].flatMap(([release, schema]) => {
-      const table = tableOf(entity, release)?.table;
-      return table === undefined ? [] : [{ entity, release, schema, table }];
+      const { table, isOptional } = tableOf(entity, release) ?? {};
+      const isAbsent = table === undefined || (isOptional === true && schema.tables[table] === undefined);
+      return isAbsent ? [] : [{ entity, release, schema, table }];
     }),
   );
 }
@@ -147,7 +148,17 @@ function unknownNames(entity: Entity): readonly string[] {
   const { scope } = entity;
   const ofScope = scope.of === "run" ? [scope.dag, scope.run, scope.time] : scope.of === "dag" ? [scope.dag] : [];
   const ofTables = entity.tables.flatMap((row) => row.key ?? []);
-  return [...entity.key, ...(entity.label ?? []), ...ofTables, entity.serial?.field, ...ofScope]
+  const ofFields = Object.values(entity.fields).map((field) => field.namedBy);
+  const ofParts = (entity.parts ?? []).map((part) => part.field);
+  return [
+    ...entity.key,
+    ...(entity.label ?? []),
+    ...ofParts,
+    ...ofTables,
+    entity.serial?.field,
+    ...ofScope,
+    ...ofFields,
+  ]
     .filter((name) => name !== undefined && entity.fields[name] === undefined)
     .map((name) => `${entity.id} has no field ${name}, which it names`);
 }
@@ -156,10 +167,11 @@ function unknownNames(entity: Entity): readonly string[] {
 function brokenReferences(entity: Entity, all: readonly Entity[]): readonly string[] {
   const position = (id: string) => all.findIndex((each) => each.id === id);
   const references = Object.values(entity.fields).flatMap((field) => field.references ?? []);
-  const needs = [...new Set([...entity.after, ...references])];
+  // Rows may refer to rows of their own kind.
+  const needs = [...new Set([...entity.after, ...references.filter((id) => id !== entity.id)])];
   const late = needs.filter((id) => position(id) === -1 || position(id) >= all.indexOf(entity));
   const withoutId = references.filter((id) => all.some((each) => each.id === id && each.serial === undefined));
-  const unsaid = references.filter((id) => !entity.after.includes(id));
+  const unsaid = references.filter((id) => id !== entity.id && !entity.after.includes(id));
   return [
     ...(position(entity.id) === all.indexOf(entity) ? [] : ["is there more than once"]),
     ...late.map((id) => `needs ${id}, which does not come before it`),
@@ -194,10 +206,12 @@ function missingSentences(entity: Entity, releases: readonly Release[]): readonl
   const [there, gone] = [true, false].map((has) =>
     releases.filter((each) => (tableOf(entity, each) !== undefined) === has),
   );
-  const lost = (gone?.length ?? 0) > 0 && entity.lost === undefined ? [`${entity.id} does not say why it is lost`] : [];
+  const mayBeGone = (gone?.length ?? 0) > 0 || entity.tables.some((row) => row.isOptional === true);
+  const lost = mayBeGone && entity.lost === undefined ? [`${entity.id} does not say why it is lost`] : [];
   const fields = Object.entries(entity.fields).filter(([, field]) => {
     const kept = (there ?? []).filter((release) => hasColumn(rowOf(field, release)));
-    return kept.length > 0 && kept.length < (there?.length ?? 0) && field.lost === undefined;
+    const isSaid = field.lost !== undefined || field.heldBy !== undefined;
+    return kept.length > 0 && kept.length < (there?.length ?? 0) && !isSaid;
   });
   return [...lost, ...fields.map(([name]) => `${entity.id}.${name} does not say why it is lost`)];
 }

@@ -176,23 +176,8 @@ const groups: readonly Group[] = [
   },
   {
     class: "users",
-    reason: "users and roles are not copied yet: create them on the target",
-    tables: [
-      "ab_user",
-      "ab_role",
-      "ab_user_role",
-      "ab_permission",
-      "ab_view_menu",
-      "ab_permission_view",
-      "ab_permission_view_role",
-      "ab_register_user",
-    ],
-  },
-  {
-    class: "users",
-    in: ">=3.0",
-    reason: "users and roles are not copied yet: create them on the target",
-    tables: ["ab_group", "ab_user_group", "ab_group_role"],
+    reason: "people who asked for an account and have none yet: the link in their mail is the source's",
+    tables: ["ab_register_user"],
   },
   {
     class: "left-over",

@@ -46,10 +46,18 @@ export interface Field {
   readonly codec?: string;
   /** The entity whose id this is. */
   readonly references?: string;
+  /** The canonical field that names the referred row by its key: a row is matched across sides, and left out with what it belongs to, by it. */
+  readonly namedBy?: string;
+  /** The id is kept as text that may hold something else, too: what is no number is no reference, and is passed on where that is possible. */
+  readonly idAsText?: true;
+  /** Never shown, not even in a difference: a password's hash. A keyed digest stands for it. Passed on as it is. */
+  readonly isHidden?: true;
   /** Default `digest`; `reference` where `references` is set, `decrypted` where `codec` is. */
   readonly compare?: Comparison;
   /** Written from an expression that only the target can compute, while merging. */
   readonly onTarget?: Sql;
+  /** Fields that say the same where a release has no place for this one: nothing is lost. */
+  readonly heldBy?: readonly string[];
   /** Printed when the source keeps the field and the target has no place for it. */
   readonly lost?: string;
 }
@@ -80,6 +88,8 @@ export type Scope =
 export interface TableRow {
   readonly in?: Range;
   readonly table: string;
+  /** Only some databases of these releases have the table: those whose environment uses what it is for. */
+  readonly isOptional?: true;
   /** FROM clause with the alias `s` for the table. Default: the table alone. */
   readonly from?: Sql;
   /** Fields that identify a row in this table, where neither the entity's key nor the table's primary key does. */
@@ -92,6 +102,8 @@ export interface Entity {
   /** Plural, for people: `Task instances`. */
   readonly title: string;
   readonly tables: readonly TableRow[];
+  /** Rows that every environment of some releases has without keeping them: a FROM clause with the alias `s`. */
+  readonly constant?: { readonly in: Range; readonly from: Sql };
   /** Canonical fields that identify a row everywhere; a serial id only where nothing else does. */
   readonly key: readonly string[];
   /** Entities whose rows must be there before. */
@@ -100,9 +112,21 @@ export interface Entity {
   /** `bulk`: history, loaded in chunks. `merge`: few rows that meet rows of the target's own. */
   readonly load: "bulk" | "merge";
   /** The serial id: `kept` (plus a recorded offset) or `mapped` (the target numbers its rows; references follow by key). */
-  readonly serial?: { readonly field: string; readonly rule: "kept" | "mapped" };
+  readonly serial?: {
+    readonly field: string;
+    readonly rule: "kept" | "mapped";
+    /** Of mapped ids: the sequence that Airflow itself asks for a number, where the column has no default. */
+    readonly sequence?: string;
+  };
   readonly fields: Readonly<Record<string, Field>>;
   readonly unset: readonly UnsetColumn[];
+  /** What no two rows of a table share besides the key: expressions over the canonical row, and what to call them. */
+  readonly unique?: readonly { readonly value: Sql; readonly name: string }[];
+  /**
+   * Canonical fields that list, as jsonb arrays of texts, what rows of another entity give this one: roles of a user. A row that would get
+   * more on the target than it has there is in the way like one with other values.
+   */
+  readonly parts?: readonly { readonly field: string; readonly entity: string }[];
   /** Rows of a target's own that Airflow itself creates and that the source's row replaces: a predicate over the target row `t`. */
   readonly seeded?: Sql;
   /** The target's newest row, by serial id, stays the newest: what it says is what the target's own new rows get. */

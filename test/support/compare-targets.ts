@@ -10,13 +10,34 @@ const NUMBERED_BY_TARGET: ReadonlySet<string> = new Set([
   "slot_pool.id",
   "log_template.id",
   "asset.id",
+  "ab_user.id",
+  "ab_role.id",
+  "ab_user_role.id",
+  "ab_permission.id",
+  "ab_view_menu.id",
+  "ab_permission_view.id",
+  "ab_permission_view_role.id",
 ]);
+
+const PERMISSION = `(select row(p.name, m.name) from ab_permission_view v join ab_permission p on p.id = v.permission_id
+  join ab_view_menu m on m.id = v.view_menu_id where v.id = t.permission_view_id)`;
+const NAME_OF_USER = (id: string) => `(select u.username from ab_user u where u.id::text = t.${id}::text)`;
 
 /** Columns that refer to such an id, as what they refer to. */
 const REFERENCES: Readonly<Record<string, string>> = {
   "dag_run.log_template_id":
     "(select row(l.filename, l.elasticsearch_id) from log_template l where l.id = t.log_template_id)",
   "asset_event.asset_id": "(select row(a.name, a.uri, a.group) from asset a where a.id = t.asset_id)",
+  "ab_user.created_by_fk": NAME_OF_USER("created_by_fk"),
+  "ab_user.changed_by_fk": NAME_OF_USER("changed_by_fk"),
+  "ab_user_role.user_id": NAME_OF_USER("user_id"),
+  "ab_user_role.role_id": "(select r.name from ab_role r where r.id = t.role_id)",
+  "ab_permission_view.permission_id": "(select p.name from ab_permission p where p.id = t.permission_id)",
+  "ab_permission_view.view_menu_id": "(select m.name from ab_view_menu m where m.id = t.view_menu_id)",
+  "ab_permission_view_role.permission_view_id": PERMISSION,
+  "ab_permission_view_role.role_id": "(select r.name from ab_role r where r.id = t.role_id)",
+  "dag_run_note.user_id": NAME_OF_USER("user_id"),
+  "task_instance_note.user_id": NAME_OF_USER("user_id"),
 };
 
 /** Encrypted with a random IV each time: compared by what they say. By table: its key and its secrets. */
@@ -181,13 +202,14 @@ function decrypted(value: string, keys: FernetKeys): string {
   return plain === undefined ? `plain ${value}` : `decrypted ${plain.toString()}`;
 }
 
+/** Without NOT NULL (`n`): since PostgreSQL 18 it is listed with the constraints. */
 async function readDefinitions(client: Client): Promise<readonly string[]> {
   const { rows } = await client.query<{ definition: string }>(
     `select concat(pg_get_indexdef(x.indexrelid), case when x.indisvalid then '' else ' INVALID' end) as definition
      from pg_index x join pg_class i on i.oid = x.indexrelid where i.relnamespace = 'public'::regnamespace
      union all
      select concat(o.conrelid::regclass, ' ', o.conname, ' ', pg_get_constraintdef(o.oid)) from pg_constraint o
-     where o.connamespace = 'public'::regnamespace order by 1`,
+     where o.connamespace = 'public'::regnamespace and o.contype <> 'n' order by 1`,
   );
   return rows.map((row) => row.definition);
 }

@@ -33,7 +33,7 @@ export function executionDate(release: Release): Field {
       { in: `>=${release} <3.0`, read: `(select d.execution_date ${run})` },
       { in: ">=3.0", read: `(select ${dateOfRun("d")} ${run})` },
     ],
-    lost: "run_id takes its place",
+    heldBy: ["run_id"],
   };
 }
 

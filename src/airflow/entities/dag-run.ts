@@ -83,10 +83,12 @@ export const dagRun = defineEntity({
     },
     external_trigger: {
       rows: [
-        { in: "<3.0", column: true },
+        { in: "<2.2", column: true },
+        // NULL is legal, and an HTTP 500 in the API of 2.x. The rule of the genuine downgrade (migration 0059).
+        { in: ">=2.2 <3.0", column: true, write: "coalesce(c.external_trigger, c.run_type = 'manual')" },
         { in: ">=3.0", read: "s.run_type in ('manual', 'operator_triggered', 'asset_materialization')" },
       ],
-      lost: "Airflow 3 tells it from the run's type",
+      heldBy: ["run_type"],
     },
     conf: {
       rows: [
@@ -123,7 +125,7 @@ export const dagRun = defineEntity({
     // NULL means the template with the smallest id (DagRun.get_log_template), which is another one on the target: said outright.
     log_template_id: {
       rows: [
-        { in: "<2.3" },
+        { in: "<2.3", read: "1" },
         { in: ">=2.3", column: true, read: "coalesce(s.log_template_id, (select min(t.id) from log_template t))" },
       ],
       references: "log_template",

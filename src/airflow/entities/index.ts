@@ -11,6 +11,7 @@ import { hitlDetail, hitlDetailHistory } from "./hitl.ts";
 import { log } from "./log.ts";
 import { logTemplate } from "./log-template.ts";
 import { dagRunNote, taskInstanceNote } from "./notes.ts";
+import { permission, permissionAction, permissionResource, rolePermission } from "./permissions.ts";
 import { renderedFields } from "./rendered-fields.ts";
 import { slaMiss } from "./sla-miss.ts";
 import { slotPool } from "./slot-pool.ts";
@@ -21,6 +22,7 @@ import { taskInstanceHistory } from "./task-instance-history.ts";
 import { taskMap } from "./task-map.ts";
 import { taskReschedule } from "./task-reschedule.ts";
 import { team } from "./team.ts";
+import { role, user, userGroup, userGroupMember, userGroupRole, userRole } from "./users.ts";
 import { variable } from "./variable.ts";
 import { xcom } from "./xcom.ts";
 
@@ -30,6 +32,16 @@ export const entities: readonly Entity[] = [
   connection,
   variable,
   slotPool,
+  user,
+  role,
+  userRole,
+  userGroup,
+  userGroupMember,
+  userGroupRole,
+  permissionAction,
+  permissionResource,
+  permission,
+  rolePermission,
   logTemplate,
   dag,
   dagBundle,

@@ -14,11 +14,11 @@ export const log = defineEntity({
   fields: {
     id: always(),
     ...columns("dttm", "dag_id", "task_id", "owner", "extra"),
-    // 30 characters up to 2.8, 60 from then on: names of events, which stay recognisable. NULL as the genuine migration 0097 fills it.
+    // 30 characters up to 2.8, 60 from then on: names of events, which stay recognisable. NULL as the genuine migration 0097 fills it:
+    // it is an HTTP 500 on every page of the log that has such a row.
     event: [
-      { in: "<2.9", column: true, write: "left(c.event, 30)" },
-      { in: ">=2.9 <3.2", column: true },
-      { in: ">=3.2", column: true, write: "coalesce(c.event, '')" },
+      { in: "<2.9", column: true, write: "left(coalesce(c.event, ''), 30)" },
+      { in: ">=2.9", column: true, write: "coalesce(c.event, '')" },
     ],
     logical_date: [
       { in: "<3.0", column: "execution_date" },

@@ -3,14 +3,17 @@ import { always, columns, defineEntity } from "../define-entity.ts";
 import { byRunId, byRunNumber, byTaskInstanceId, idFromKey } from "../sql-fragments.ts";
 
 /**
- * Who wrote a note: a number of ab_user up to 2.11, the auth manager's text from 3.0 on (migration 0035). Users are not copied yet and
- * 2.x has a foreign key to them, so nothing is written there.
+ * Who wrote a note: a number of ab_user up to 2.11, the auth manager's text from 3.0 on (migration 0035), which is that number where it is
+ * Flask-AppBuilder's.
  */
 const userId: Field = {
   rows: [
-    { in: "<3.0", column: true, read: "s.user_id::text", write: "null::integer" },
+    { in: "<3.0", column: true, read: "s.user_id::text" },
     { in: ">=3.0", column: true },
   ],
+  references: "user",
+  idAsText: true,
+  lost: "one of the two sides has no users of Flask-AppBuilder, whose numbers they are",
 };
 
 /** Source: airflow.models.dagrun, `DagRunNote`. */
@@ -19,7 +22,7 @@ export const dagRunNote = defineEntity({
   title: "Notes on DAG runs",
   tables: [{ in: ">=2.5", table: "dag_run_note", from: byRunNumber("dag_run_note") }],
   key: ["dag_run_id"],
-  after: ["dag_run"],
+  after: ["user", "dag_run"],
   scope: { of: "run", dag: "dag_id", run: "run_id" },
   load: "bulk",
   label: ["dag_id", "run_id"],
@@ -55,7 +58,7 @@ export const taskInstanceNote = defineEntity({
     { in: ">=3.0", table: "task_instance_note", from: byTaskInstanceId("task_instance_note") },
   ],
   key: ["dag_id", "task_id", "run_id", "map_index"],
-  after: ["task_instance"],
+  after: ["user", "task_instance"],
   scope: { of: "run", dag: "dag_id", run: "run_id" },
   load: "bulk",
   fields: {
@@ -68,7 +71,7 @@ export const taskInstanceNote = defineEntity({
         { in: "<3.0", read: idFromKey },
         { in: ">=3.0", column: true },
       ],
-      lost: "2.x has no ids for task instances",
+      heldBy: ["dag_id", "task_id", "run_id", "map_index"],
     },
     user_id: userId,
     ...columns("content", "created_at", "updated_at"),

@@ -18,10 +18,10 @@ export const slotPool = defineEntity({
   seeded: "t.pool = 'default_pool'",
   fields: {
     pool: always(),
-    // NULL counts as no slots (3.2's migration 0108 writes 0).
+    // NULL counts as no slots (3.2's migration 0108 writes 0), and is an HTTP 500 on the list of all pools.
     slots: [
-      { in: "<3.2", column: true },
-      { in: ">=3.2", column: true, write: "coalesce(c.slots, 0)" },
+      { in: "<2.2", column: true },
+      { in: ">=2.2", column: true, write: "coalesce(c.slots, 0)" },
     ],
     ...columns("description"),
     include_deferred: { rows: since("2.7", "false"), lost: "releases before 2.7 never count deferred tasks" },

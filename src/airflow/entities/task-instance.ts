@@ -1,5 +1,5 @@
-import type { Field } from "../../domain/entity.ts";
-import { always, columns, defineEntity, since } from "../define-entity.ts";
+import type { Field, FieldRow } from "../../domain/entity.ts";
+import { columns, defineEntity, since } from "../define-entity.ts";
 import { historyTable, idFromKey, idFromKeyUnmapped } from "../sql-fragments.ts";
 import { keyedByRun, leaveMapped, leaveWithoutRun } from "./by-run.ts";
 
@@ -54,25 +54,24 @@ export const tryNumber: Field = {
       read: `s.try_number + case when s.state ${WAITS} then 1 else 0 end`,
       write: `greatest(c.try_number - case when c.state ${WAITS} then 1 else 0 end, 0)`,
     },
-    { in: ">=2.10 <3.2", column: true },
-    { in: ">=3.2", column: true, write: "coalesce(c.try_number, 0)" },
+    { in: ">=2.10", column: true, write: "coalesce(c.try_number, 0)" },
   ],
 };
 
+/** NULL is legal in the tables of 2.x; its models write the empty text instead, and its API answers 500 to a row without. */
+function textOf(name: string): readonly FieldRow[] {
+  return [
+    { in: "<2.2", column: true },
+    { in: ">=2.2 <3.0", column: true, write: `coalesce(c.${name}, '')` },
+    { in: ">=3.0", column: true },
+  ];
+}
+
 /** What a task instance and each of its tries in the history have in common. */
 export const tryFields = {
-  ...columns(
-    "start_date",
-    "end_date",
-    "duration",
-    "hostname",
-    "unixname",
-    "queue",
-    "priority_weight",
-    "operator",
-    "queued_dttm",
-    "pid",
-  ),
+  ...columns("start_date", "end_date", "duration", "queue", "priority_weight", "operator", "queued_dttm", "pid"),
+  hostname: textOf("hostname"),
+  unixname: textOf("unixname"),
   state,
   // A default pool from 1.10.4 on; before, NULL.
   pool: [
@@ -83,15 +82,33 @@ export const tryFields = {
     { in: "<2.0", column: true, read: "coalesce(s.pool_slots, 1)" },
     { in: ">=2.0", column: true },
   ],
+  // NULL is legal until 3.2, here and in the number of the try, and an HTTP 500 in the API of every release that has one.
   max_tries: [
-    { in: "<3.2", column: true },
-    { in: ">=3.2", column: true, write: "coalesce(c.max_tries, -1)" },
+    { in: "<2.2", column: true },
+    { in: ">=2.2", column: true, write: "coalesce(c.max_tries, -1)" },
   ],
-  // A pickle in every release, 1.10 to 3.3: passed on byte for byte.
-  executor_config: always(),
+  // A pickle in every release, 1.10 to 3.3: passed on byte for byte. Where the API of 2.x refuses NULL, an empty dict (protocol 2).
+  executor_config: [
+    { in: "<2.2", column: true },
+    { in: ">=2.2 <3.0", column: true, write: "coalesce(c.executor_config, '\\x80027d71002e'::bytea)" },
+    { in: ">=3.0", column: true },
+  ],
   external_executor_id: { rows: since("2.0"), lost: "1.10 has no place for it" },
   next_method: { rows: since("2.2"), lost: "releases before 2.2 can not defer tasks" },
-  next_kwargs: { rows: since("2.2"), lost: "releases before 2.2 can not defer tasks" },
+  // From 3.2 on plain JSON, before in Airflow's own encoding, and there an unknown form stops every reader of the row. Only a deferred task
+  // needs it, and what is copied is finished.
+  next_kwargs: {
+    rows: [
+      { in: "<2.2" },
+      { in: ">=2.2 <3.2", column: true, write: "case when c.is_plain_kwargs then null else c.next_kwargs end" },
+      { in: ">=3.2", column: true },
+    ],
+    lost: "releases before 2.2 can not defer tasks",
+  },
+  is_plain_kwargs: [
+    { in: "<3.2", read: "false" },
+    { in: ">=3.2", read: "true" },
+  ],
   updated_at: { rows: since("2.5"), lost: "releases before 2.5 have no place for it" },
   custom_operator_name: { rows: since("2.7"), lost: "releases before 2.7 have no place for it" },
   rendered_map_index: { rows: since("2.9"), lost: "releases before 2.9 have no place for it" },

@@ -69,7 +69,7 @@ export const taskReschedule = defineEntity({
           read: `(select ${dateOfRun("d")} from dag_run d where d.dag_id = i.dag_id and d.run_id = i.run_id)`,
         },
       ],
-      lost: "run_id takes its place",
+      heldBy: ["run_id"],
     },
     // Airflow 3 deletes the reschedules of a try before the next one, so they are those of the task instance's try.
     try_number: {
@@ -85,7 +85,7 @@ export const taskReschedule = defineEntity({
         { in: ">=2.3 <3.0", read: idFromKey },
         { in: ">=3.0", column: true },
       ],
-      lost: "2.x has no ids for task instances",
+      heldBy: ["dag_id", "task_id", "run_id", "map_index"],
     },
   },
 });

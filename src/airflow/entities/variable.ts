@@ -15,9 +15,10 @@ export const variable = defineEntity({
     key: always(),
     val: {
       rows: [
-        { in: "<3.2", column: true, read: "case when s.is_encrypted and s.val <> '' then 'e' else 'p' end || s.val" },
+        { in: "<3.0", column: true, read: "case when s.is_encrypted and s.val <> '' then 'e' else 'p' end || s.val" },
         {
-          in: ">=3.2",
+          // NULL is legal until 3.2, and an HTTP 500 on the list of all variables from 3.0 on.
+          in: ">=3.0",
           column: true,
           read: "case when s.is_encrypted and s.val <> '' then 'e' else 'p' end || s.val",
           write: "coalesce(c.val, 'p')",
@@ -27,8 +28,8 @@ export const variable = defineEntity({
     },
     // The codec encrypts the empty value, too, as Airflow does.
     is_encrypted: [
-      { in: "<3.2", column: true, read: "s.val is not null" },
-      { in: ">=3.2", column: true, read: "s.val is not null", write: "true" },
+      { in: "<3.0", column: true, read: "s.val is not null" },
+      { in: ">=3.0", column: true, read: "s.val is not null", write: "true" },
     ],
     description: { rows: since("2.1"), lost: "releases before 2.1 have no place for a variable's description" },
     team_name: teamName,

@@ -42,7 +42,7 @@ export const xcom = defineEntity({
         { in: ">=2.3", column: true },
       ],
       references: "dag_run",
-      lost: "up to 2.2 the run's date takes its place",
+      heldBy: ["run_id"],
     },
     is_orphan: isOrphan,
     is_superseded: [

@@ -1,8 +1,18 @@
 import { columnOf, tableOf } from "../../airflow/define-entity.ts";
+import { entities } from "../../airflow/entities/index.ts";
 import type { Entity } from "../../domain/entity.ts";
 import type { Session } from "../../ports/database.ts";
-import { identifier, type Translation } from "../translate/translate.ts";
-import { type IdRule, readIdRules, writeIdRule } from "./ledger.ts";
+import {
+  type IdRules,
+  identifier,
+  NO_ID_RULES,
+  placeOf,
+  type Side,
+  type Translation,
+  translate,
+} from "../translate/translate.ts";
+import { codecInput } from "./columns.ts";
+import { idRulesOf, readIdRules, writeIdRule } from "./ledger.ts";
 
 /** Room left after the source's ids, so that its later rows keep their ids and the target's own come after. */
 const LEAST_GAP = 100_000;
@@ -33,6 +43,22 @@ async function sequenceOf(session: Session, table: string, column: string): Prom
   return row?.sequence ?? undefined;
 }
 
+/** Ids that are the target's own, or given or kept free for another source. */
+async function takenIds(
+  target: Session,
+  here: { readonly table: string; readonly column: string },
+  entity: string,
+): Promise<Span | undefined> {
+  const own = await span(target, here.table, here.column);
+  const [given] = await target.query<{ high: string | null }>(
+    "select max(high) as high from crosswind.id_rule where entity = $1",
+    [entity],
+  );
+  if (given?.high == null) return own;
+  const high = Number(given.high);
+  return { low: own?.low ?? high, high: Math.max(own?.high ?? high, high) };
+}
+
 function serialColumn(entity: Entity, release: string): { table: string; column: string } | undefined {
   if (entity.serial?.rule !== "kept") return undefined;
   const table = tableOf(entity, release)?.table;
@@ -50,19 +76,19 @@ async function settleEntity(
   source: Session,
   target: Session,
   options: { readonly translation: Translation; readonly identity: string; readonly targetRelease: string },
-): Promise<IdRule | undefined> {
+): Promise<void> {
   const { translation, identity } = options;
   const here = serialColumn(translation.entity, options.targetRelease);
-  if (here === undefined) return undefined;
+  if (here === undefined) return;
   const [row] = await source.query<{ low: string | null; high: string | null }>(
     `select min(c.${identifier(translation.entity.serial?.field ?? "id")}) as low, max(c.${identifier(translation.entity.serial?.field ?? "id")}) as high from (${translation.canonical()}) c`,
   );
   const low = Number(row?.low ?? 1);
   const high = Number(row?.high ?? 0);
-  const taken = await span(target, here.table, here.column);
+  const taken = await takenIds(target, here, translation.entity.id);
   const offset = taken === undefined || taken.high < low ? 0 : taken.high - low + 1;
   const end = Math.min(high + offset + Math.max(LEAST_GAP, high), LARGEST_ID - LEAST_GAP);
-  const rule: IdRule = { entity: translation.entity.id, offset, low: low + offset, high: Math.max(end, high + offset) };
+  const rule = { entity: translation.entity.id, offset, low: low + offset, high: Math.max(end, high + offset) };
   const sequence = await sequenceOf(target, here.table, here.column);
   if (sequence !== undefined) {
     await target.query(`select setval($1::regclass, greatest($2::bigint, (select last_value from ${sequence})))`, [
@@ -71,7 +97,6 @@ async function settleEntity(
     ]);
   }
   await writeIdRule(target, identity, rule);
-  return rule;
 }
 
 /** Settles the ids of every entity that keeps them, in one transaction with whatever the caller does there. */
@@ -79,25 +104,23 @@ export async function settleIdRules(
   source: Session,
   target: Session,
   options: { readonly translations: readonly Translation[]; readonly identity: string; readonly targetRelease: string },
-): Promise<Readonly<Record<string, number>>> {
-  const known = new Map((await readIdRules(target, options.identity)).map((rule) => [rule.entity, rule]));
-  const offsets: Record<string, number> = {};
+): Promise<IdRules> {
+  const known = new Set((await readIdRules(target, options.identity)).map((rule) => rule.entity));
   for (const translation of options.translations) {
-    const { id } = translation.entity;
-    const rule = known.get(id) ?? (await settleEntity(source, target, { ...options, translation }));
-    if (rule !== undefined) offsets[id] = rule.offset;
+    if (!known.has(translation.entity.id)) await settleEntity(source, target, { ...options, translation });
   }
-  return offsets;
+  return idRulesOf(await readIdRules(target, options.identity));
 }
 
 /** Pairs of source id and target id of an entity whose rows the target numbers: matched by key, after they were merged. */
-export async function readIdMap(
+async function readIdMap(
   source: Session,
   target: Session,
   sides: { readonly fromSource: Translation; readonly fromTarget: Translation },
 ): Promise<readonly (readonly [number, number])[]> {
   const { entity } = sides.fromSource;
-  const key = sides.fromTarget.key.map((name) => `c.${identifier(name)}`).join(", ");
+  // Ids in a key mean something else on the other side: what they refer to is told by its name.
+  const key = sides.fromTarget.key.map((name) => `c.${identifier(entity.fields[name]?.namedBy ?? name)}`).join(", ");
   const field = identifier(entity.serial?.field ?? "id");
   const read = (translation: Translation) =>
     `select c.${field} as id, jsonb_build_array(${key})::text as key from (${translation.canonical()}) c order by 1`;
@@ -111,4 +134,51 @@ export async function readIdMap(
     const theirId = theirs.get(row.key);
     return theirId === undefined ? [] : [[row.id, theirId] as const];
   });
+}
+
+interface BothSides {
+  readonly sourceSide: Side;
+  readonly targetSide: Side;
+}
+
+/** Entities whose rows the target numbers and that others refer to, whatever is selected: what is copied may refer to what is not. */
+function referredEntities(): readonly Entity[] {
+  const referred = new Set(
+    entities.flatMap((entity) => Object.values(entity.fields).flatMap((field) => field.references ?? [])),
+  );
+  return entities.filter((entity) => entity.serial?.rule === "mapped" && referred.has(entity.id));
+}
+
+/** True where rows of the entity have ids that the target gave and that others refer to. */
+export function givesIds(entity: Entity): boolean {
+  return referredEntities().includes(entity);
+}
+
+/**
+ * Entities that one side has no table for although another database of its release may have one: ids of the other side mean nothing there.
+ * Where neither side has it, what looks like an id is something that both know (the names of another auth manager).
+ */
+export function oneSidedEntities({ sourceSide, targetSide }: BothSides): readonly string[] {
+  return referredEntities()
+    .filter((entity) => entity.tables.some((row) => row.isOptional === true))
+    .filter((entity) => (placeOf(entity, sourceSide) === undefined) !== (placeOf(entity, targetSide) === undefined))
+    .map((entity) => entity.id);
+}
+
+/** What is known of ids before a row is read: those of one-sided entities can not be followed. */
+export function idRulesBefore(sides: BothSides): IdRules {
+  return { ...NO_ID_RULES, maps: Object.fromEntries(oneSidedEntities(sides).map((id) => [id, []])) };
+}
+
+/** The target's ids of all rows that it numbers itself and has, by entity. */
+export async function readIdMaps(source: Session, target: Session, sides: BothSides): Promise<IdRules["maps"]> {
+  const maps: Record<string, IdRules["maps"][string]> = { ...idRulesBefore(sides).maps };
+  const options = { target: sides.targetSide, ids: NO_ID_RULES, optimistic: true, codecInput };
+  for (const entity of referredEntities()) {
+    const fromSource = translate(entity, { ...options, source: sides.sourceSide });
+    const fromTarget = translate(entity, { ...options, source: sides.targetSide });
+    if (fromSource !== undefined && fromTarget !== undefined)
+      maps[entity.id] = await readIdMap(source, target, { fromSource, fromTarget });
+  }
+  return maps;
 }

@@ -37,12 +37,38 @@ function keyColumns(translation: Translation): readonly OutputColumn[] {
   return translation.columns.filter((column) => translation.targetKey.includes(column.column));
 }
 
-/** Objects that the target did not have become ours: a later plan does not take them for somebody else's. */
-function recordOwn(own: { entity: string; run: string; key: readonly OutputColumn[]; missing: Sql }): Sql {
+/** A sequence behind the ids that are there (rows put in by hand, a restored dump) would give one of them again. */
+function catchUp({ entity, targetTable, sequence }: Translation): readonly Sql[] {
+  if (sequence === undefined || entity.serial === undefined) return [];
+  const id = `max(${identifier(entity.serial.field)})`;
+  const name = identifier(sequence);
+  return [
+    `select setval(${literal(name)}, ${id}) from ${identifier(targetTable)} having ${id} > (select last_value from ${name})
+       or ${id} = (select last_value from ${name} where not is_called)`,
+  ];
+}
+
+interface Own {
+  readonly entity: string;
+  readonly run: string;
+  readonly key: readonly OutputColumn[];
+  /** Predicate over the staged row `n`. */
+  readonly where: Sql;
+  readonly isReplaced: boolean;
+}
+
+/** Objects that the target did not have, or that are replaced, become ours: a later plan does not take them for somebody else's. */
+function recordOwn(own: Own): Sql {
   const key = own.key.map((column) => `n.${identifier(column.column)}`).join(", ");
-  return `insert into crosswind.copied_object (source, entity, key)
-    select r.source, ${literal(own.entity)}, jsonb_build_array(${key})::text from ${STAGED} n, crosswind.run r
-    where r.id = ${literal(own.run)}::uuid and ${own.missing} on conflict do nothing`;
+  return `insert into crosswind.copied_object (source, entity, key, replaced)
+    select r.source, ${literal(own.entity)}, jsonb_build_array(${key})::text, ${own.isReplaced} from ${STAGED} n, crosswind.run r
+    where r.id = ${literal(own.run)}::uuid and ${own.where} on conflict do nothing`;
+}
+
+/** True for the staged rows of the keys: each its values as text in a JSON array. */
+function isOneOf(key: readonly OutputColumn[], keys: readonly string[]): Sql {
+  const values = key.map((column) => `n.${identifier(column.column)}::text`).join(", ");
+  return `jsonb_build_array(${values}) in (${keys.map((each) => `${literal(each)}::jsonb`).join(", ")})`;
 }
 
 /** json has no equality; its text has. */
@@ -59,9 +85,10 @@ function isUpdated(field: Field | undefined, isSerial: boolean): boolean {
 /**
  * Upsert by the entity's key: rows that differ are updated, missing ones inserted; a row of the target keeps its ids.
  *
- * Fields that verification ignores are never updated: they are the target's own once the row is there.
+ * Fields that verification ignores are never updated: they are the target's own once the row is there. `replaced`: keys, as the plan has
+ * them, of the target's own objects that become ours.
  */
-export function mergeStatements(translation: Translation, run: string): Merge {
+export function mergeStatements(translation: Translation, run: string, replaced: readonly string[]): Merge {
   const { entity, columns, onTarget } = translation;
   const table = identifier(translation.targetTable);
   const key = keyColumns(translation);
@@ -81,6 +108,12 @@ export function mergeStatements(translation: Translation, run: string): Merge {
            from ${STAGED} n where ${match}
            and (${updated.map((column) => `${comparable("t", column)} is distinct from ${comparable("n", column)}`).join(" or ")})`,
         ];
+  const own = { entity: entity.id, run, key };
+  const isThere = `exists (select 1 from ${table} t where ${match})`;
+  const records = [
+    recordOwn({ ...own, where: `not ${isThere}`, isReplaced: false }),
+    ...(replaced.length === 0 ? [] : [recordOwn({ ...own, where: isOneOf(key, replaced), isReplaced: true })]),
+  ];
   const newest = keepNewest(translation);
   return {
     table: STAGED,
@@ -90,11 +123,10 @@ export function mergeStatements(translation: Translation, run: string): Merge {
     ],
     after: [
       `analyze ${STAGED}`,
-      ...(entity.load === "merge"
-        ? [recordOwn({ entity: entity.id, run, key, missing: `not exists (select 1 from ${table} t where ${match})` })]
-        : []),
+      ...(entity.load === "merge" ? records : []),
       ...update,
-      `insert into ${table} (${inserted}) select ${values} from ${STAGED} n where not exists (select 1 from ${table} t where ${match})`,
+      ...catchUp(translation),
+      `insert into ${table} (${inserted}) select ${values} from ${STAGED} n where not ${isThere}`,
       ...newest.after,
     ],
   };

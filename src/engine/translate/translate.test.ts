@@ -94,6 +94,14 @@ test("there is no translation where one of the two releases has no place for it"
   expect(translate(entity, { ...options(), source: options().target, target: options().source })).toBeUndefined();
 });
 
+test("there is no translation where one of the two databases was probed not to have the table", () => {
+  const { source, target } = options();
+  const without = { ...target, schema: { ...target.schema, tables: {} } };
+
+  expect(translate(anEntity(), { ...options(), target: without })).toBeUndefined();
+  expect(translate(anEntity(), { ...options(), source: { ...source, schema: without.schema } })).toBeUndefined();
+});
+
 test("a field that the source does not have is what its row says, else NULL of the target's type", () => {
   const fields = { team: { rows: since("3.0"), lost: "" }, size: { rows: since("3.0", "7"), lost: "" } };
 
@@ -156,6 +164,43 @@ test("a mapped id is the target's to give, and references follow the map", () =>
     },
   ]);
   expect(expression([])).toContainEqual({ column: "run", expression: "null::integer" });
+});
+
+test("an id that is kept as text is followed where it is a number, and passed on where it is none", () => {
+  const entity = anEntity({ fields: { name: { rows: always(), references: "user", idAsText: true } } });
+  const expression = (maps: TranslateOptions["ids"]["maps"]) =>
+    expressionOf(entity, { ids: { offsets: {}, maps } })[0]?.expression;
+
+  const isNumber = `(c."name") ~ '^[0-9]{1,9}$'`;
+  const followed = 'select m.target from (values (1,4)) m(source, target) where m.source = (c."name")::integer';
+
+  expect(expression({ user: [[1, 4]] })).toBe(`case when ${isNumber} then ((${followed}))::text else c."name" end`);
+  expect(expression({ user: [] })).toBe(`case when ${isNumber} then (null::integer)::text else c."name" end`);
+  expect(expression({})).toBe('c."name"');
+});
+
+test("a mapped id is asked from the sequence that Airflow itself asks, where the target has it", () => {
+  const entity = anEntity({
+    serial: { field: "id", rule: "mapped", sequence: "pool_id_seq" },
+    fields: { id: always(), name: always() },
+  });
+  const { target } = options();
+  const schema = { ...target.schema, sequences: { pool_id_seq: null } };
+
+  const translation = translate(entity, options({ target: { ...target, schema } }));
+
+  expect(translation).toMatchObject({
+    onTarget: [{ column: "id", expression: `nextval('"pool_id_seq"')` }],
+    sequence: "pool_id_seq",
+  });
+  expect(translate(entity, options())).toMatchObject({ onTarget: [] });
+  expect(translate(entity, options())?.sequence).toBeUndefined();
+});
+
+test("a hidden field is passed on as it is, and marked", () => {
+  const entity = anEntity({ fields: { name: { rows: always(), isHidden: true } } });
+
+  expect(expressionOf(entity)).toEqual([{ column: "name", expression: 'c."name"', isHidden: true }]);
 });
 
 const converted = (lane: "sql" | "sql-or-codec" | "codec") =>

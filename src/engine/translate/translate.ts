@@ -1,6 +1,6 @@
 import { columnOf, keyOf, rowOf, tableOf } from "../../airflow/define-entity.ts";
 import type { Conversion, Entity, Field, FieldRow, Sql } from "../../domain/entity.ts";
-import type { Release } from "../../domain/release.ts";
+import { isInRange, type Release } from "../../domain/release.ts";
 import { columnType, type Schema } from "../../domain/schema.ts";
 
 /** One side of a translation: the release its ranges are looked up with, and the columns that are really there. */
@@ -12,11 +12,16 @@ export interface Side {
 /**
  * What depends on the pair of databases and not on their releases.
  * `offsets`: by entity, what is added to a kept serial id. `maps`: by entity, pairs of source id and target id.
+ * `exceptions`: by entity, pairs of source id and target id that go before the offset: rows that were on the target before.
  */
 export interface IdRules {
   readonly offsets: Readonly<Record<string, number>>;
-  readonly maps: Readonly<Record<string, readonly (readonly [number, number])[]>>;
+  readonly maps: Readonly<Record<string, readonly IdPair[]>>;
+  readonly exceptions?: Readonly<Record<string, readonly IdPair[]>>;
 }
+
+/** Source id and target id of one row. */
+export type IdPair = readonly [source: number, target: number];
 
 export const NO_ID_RULES: IdRules = { offsets: {}, maps: {} };
 
@@ -30,12 +35,17 @@ export interface OutputColumn {
   /** Set where Node rewrites the field in the stream; `expression` is then the codec's input, `codecInput` its type. */
   readonly codec?: string;
   readonly codecInput?: string;
+  /** A keyed digest is shown in its stead. */
+  readonly isHidden?: true;
 }
 
 /** The translation of one entity from one database to another: `write_B(read_A(row))` as SQL. */
 export interface Translation {
   readonly entity: Entity;
+  /** Where the release keeps the rows, or would, if they were not constant. */
   readonly sourceTable: string;
+  /** The release keeps no such rows, and has them all the same. */
+  readonly isConstant: boolean;
   readonly targetTable: string;
   /** Fields that identify a row in the target. */
   readonly key: readonly string[];
@@ -44,10 +54,15 @@ export interface Translation {
   readonly columns: readonly OutputColumn[];
   /** Columns that only the target can compute: `column` and the expression to use there. */
   readonly onTarget: readonly { readonly column: string; readonly expression: Sql }[];
+  /** The target's sequence that numbers the rows, where the column itself does not say so. */
+  readonly sequence?: string;
   /** `select <fields> from <source>`: the canonical rows. `where` is a predicate over `s`. */
   readonly canonical: (where?: Sql) => Sql;
-  /** The SELECT that is piped to the target. `source` is a predicate over `s`, `canonical` one over `c`. */
-  readonly select: (where?: { readonly source?: Sql; readonly canonical?: Sql }) => Sql;
+  /**
+   * The SELECT that is piped to the target. `source` is a predicate over `s`, `canonical` one over `c`; `also` are columns over `c` that
+   * follow the translation's own.
+   */
+  readonly select: (where?: { readonly source?: Sql; readonly canonical?: Sql; readonly also?: readonly Sql[] }) => Sql;
 }
 
 export interface TranslateOptions {
@@ -80,24 +95,55 @@ function readExpression(name: string, field: Field, options: TranslateOptions, t
   return `null::${type === undefined ? "text" : withoutLength(type)}`;
 }
 
+/** Where a side keeps the entity, or undefined where its release, or this database of it, has no table for it. */
+export function placeOf(entity: Entity, { release, schema }: Side): string | undefined {
+  const table = tableOf(entity, release)?.table;
+  return table === undefined || schema.tables[table] === undefined ? undefined : table;
+}
+
+/** The FROM clause of rows that the release has without keeping them. */
+function constantOf({ constant }: Entity, release: Release): Sql | undefined {
+  return constant !== undefined && isInRange(release, constant.in) ? constant.from : undefined;
+}
+
 function canonicalSelect(entity: Entity, options: TranslateOptions, targetTable: string): (where?: Sql) => Sql {
   const table = tableOf(entity, options.source.release);
   const fields = Object.entries(entity.fields).map(
     ([name, field]) => `${readExpression(name, field, options, targetTable)} as ${identifier(name)}`,
   );
-  const from = table?.from ?? `${identifier(table?.table ?? entity.id)} s`;
+  const from =
+    constantOf(entity, options.source.release) ?? table?.from ?? `${identifier(table?.table ?? entity.id)} s`;
   return (where) => `select ${fields.join(", ")} from ${from}${where === undefined ? "" : ` where ${where}`}`;
 }
 
-function follow(expression: Sql, entity: string, ids: IdRules): Sql {
+function mapped(expression: Sql, map: readonly IdPair[]): Sql {
+  const pairs = map.map(([from, to]) => `(${from},${to})`).join(",");
+  return `(select m.target from (values ${pairs}) m(source, target) where m.source = ${expression})`;
+}
+
+interface Reference {
+  readonly entity: string;
+  /** The type of the column in which the id is kept as text, among texts that are none. */
+  readonly textType?: string;
+}
+
+/** What is no number is passed on where the column takes it: it is the name that another auth manager knows a person by. */
+function followText(text: Sql, textType: string, map: readonly IdPair[] | undefined): Sql {
+  const isNumber = `(${text}) ~ '^[0-9]{1,9}$'`;
+  const number = `(${text})::integer`;
+  const followed = map === undefined ? number : map.length === 0 ? "null::integer" : mapped(number, map);
+  if (!/^(text|character)/.test(textType)) return `case when ${isNumber} then ${followed} end`;
+  return map === undefined ? text : `case when ${isNumber} then (${followed})::text else ${text} end`;
+}
+
+function follow(expression: Sql, { entity, textType }: Reference, ids: IdRules): Sql {
   const map = ids.maps[entity];
-  if (map !== undefined) {
-    const pairs = map.map(([from, to]) => `(${from},${to})`).join(",");
-    if (pairs === "") return "null::integer";
-    return `(select m.target from (values ${pairs}) m(source, target) where m.source = ${expression})`;
-  }
+  if (textType !== undefined) return followText(expression, textType, map);
+  if (map !== undefined) return map.length === 0 ? "null::integer" : mapped(expression, map);
   const offset = ids.offsets[entity] ?? 0;
-  return offset === 0 ? expression : `(${expression} + ${offset})`;
+  const shifted = offset === 0 ? expression : `(${expression} + ${offset})`;
+  const exceptions = ids.exceptions?.[entity] ?? [];
+  return exceptions.length === 0 ? shifted : `coalesce(${mapped(expression, exceptions)}, ${shifted})`;
 }
 
 /** Between equal shapes nothing is converted; json to jsonb can raise, so it has a codec to fall back to. */
@@ -151,9 +197,12 @@ function outputColumn(
   if (target === undefined || column === undefined || type === undefined) return undefined;
   let expression = target.write ?? `c.${identifier(name)}`;
   const isSerial = entity.serial?.field === name;
-  if (field.references !== undefined || isSerial)
-    expression = follow(expression, field.references ?? entity.id, options.ids);
-  const base = { field: name, column, type: withoutLength(type) };
+  if (field.references !== undefined || isSerial) {
+    const to = { entity: field.references ?? entity.id, ...(field.idAsText === true ? { textType: type } : {}) };
+    expression = follow(expression, to, options.ids);
+  }
+  const hidden = field.isHidden === true ? { isHidden: true as const } : {};
+  const base = { field: name, column, type: withoutLength(type), ...hidden };
   if (field.codec !== undefined) {
     return { ...base, expression, codec: field.codec, codecInput: options.codecInput(field.codec) };
   }
@@ -165,14 +214,23 @@ function outputColumn(
   return conversion === undefined ? { ...base, expression } : { ...base, ...convert(expression, conversion, options) };
 }
 
+/** How rows get their ids on a target where Airflow, and not the column's default, asks the sequence. */
+function numberingOf({ serial, fields }: Entity, { release, schema }: Side) {
+  const { field = "", sequence } = serial ?? {};
+  const column = fields[field] && columnOf(fields[field], field, release);
+  if (sequence === undefined || column === undefined || !Object.hasOwn(schema.sequences, sequence)) return undefined;
+  return { sequence, onTarget: [{ column, expression: `nextval('${identifier(sequence).replaceAll("'", "''")}')` }] };
+}
+
 /**
  * Composes the translation of one entity, or gives undefined where one of the two releases has no place for it.
  *
  * The result only depends on its arguments; nothing is asked from a database.
  */
 export function translate(entity: Entity, options: TranslateOptions): Translation | undefined {
-  const sourceTable = tableOf(entity, options.source.release)?.table;
-  const targetTable = tableOf(entity, options.target.release)?.table;
+  const [kept, targetTable] = [placeOf(entity, options.source), placeOf(entity, options.target)];
+  const isConstant = constantOf(entity, options.source.release) !== undefined;
+  const sourceTable = isConstant ? targetTable : kept;
   if (sourceTable === undefined || targetTable === undefined) return undefined;
   const mappedSerial = entity.serial?.rule === "mapped" ? entity.serial.field : undefined;
   const names = Object.keys(entity.fields).filter((name) => name !== mappedSerial);
@@ -183,6 +241,7 @@ export function translate(entity: Entity, options: TranslateOptions): Translatio
     const column = columnOf(field, name, options.target.release);
     return field.onTarget === undefined || column === undefined ? [] : [{ column, expression: field.onTarget }];
   });
+  const numbering = numberingOf(entity, options.target);
   const canonical = canonicalSelect(entity, options, targetTable);
   const list = columns.map(
     (each) => `(${each.expression})::${each.codecInput ?? each.type} as ${identifier(each.column)}`,
@@ -191,12 +250,14 @@ export function translate(entity: Entity, options: TranslateOptions): Translatio
     entity,
     sourceTable,
     targetTable,
+    isConstant,
     key: keyOf(entity, options.target.release),
     targetKey: options.target.schema.tables[targetTable]?.pk ?? [],
     columns,
-    onTarget,
+    onTarget: [...onTarget, ...(numbering?.onTarget ?? [])],
+    ...(numbering === undefined ? {} : { sequence: numbering.sequence }),
     canonical,
     select: (where = {}) =>
-      `select ${list.join(", ")} from (${canonical(where.source)}) c${where.canonical === undefined ? "" : ` where ${where.canonical}`}`,
+      `select ${[...list, ...(where.also ?? [])].join(", ")} from (${canonical(where.source)}) c${where.canonical === undefined ? "" : ` where ${where.canonical}`}`,
   };
 }

@@ -48,10 +48,18 @@ export async function chooseHashes(sessions: readonly Session[]): Promise<Hashes
   return isNative ? NATIVE : PORTABLE;
 }
 
+/** What gives the bytes of a floating point number. */
+const SEND: Readonly<Record<string, (value: Sql) => Sql>> = {
+  "double precision": (value) => `float8send(${value})`,
+  // Only what mirrors a FLOAT of MySQL, which has no negative zero.
+  real: (value) => `float4send(${value} + 0::real)`,
+};
+
 /** Releases of Postgres write floating point numbers as text in different ways; their bytes are the same everywhere. */
 function exact(column: OutputColumn): Sql {
   const name = identifier(column.column);
-  return column.type === "double precision" ? `float8send(${name})` : name;
+  const send = SEND[column.type];
+  return send === undefined ? name : send(name);
 }
 
 /** Text of several columns that tells NULL from an empty text and one split from another: the text form of a row value. */
@@ -108,7 +116,9 @@ export function valuesQuery(rows: Sql, shape: RowShape, labels: readonly string[
 
 /** A value of {@link valuesQuery} as people read it. */
 export function shownValue(column: OutputColumn, text: string | null): string | null {
-  if (text === null || column.type !== "double precision") return text;
-  const value = Buffer.from(text.slice(2), "hex").readDoubleBE(0);
+  if (column.isHidden === true && text !== null) return "hidden";
+  if (text === null || SEND[column.type] === undefined) return text;
+  const bytes = Buffer.from(text.slice(2), "hex");
+  const value = column.type === "real" ? bytes.readFloatBE(0) : bytes.readDoubleBE(0);
   return Object.is(value, -0) ? "-0" : String(value);
 }

@@ -73,7 +73,9 @@ export interface Ownership {
 function isOurs({ entity }: Translation, rules: Ownership["rules"]): Sql {
   const inRange = (of: string, id: Sql) => {
     const rule = rules.get(of);
-    return rule === undefined ? "false" : `${id} between ${rule.low} and ${rule.high}`;
+    if (rule === undefined) return "false";
+    const also = rule.exceptions.length === 0 ? "" : ` or ${id} in (${rule.exceptions.map(([, to]) => to).join(",")})`;
+    return `(${id} between ${rule.low} and ${rule.high}${also})`;
   };
   const { scope, serial } = entity;
   if (serial?.rule === "kept") return inRange(entity.id, `c.${identifier(serial.field)}`);

@@ -1,18 +1,16 @@
 import { randomBytes } from "node:crypto";
 import type { CodecContext } from "../../airflow/codecs/index.ts";
 import { dagRun as dagRunEntity } from "../../airflow/entities/dag-run.ts";
-import { entities } from "../../airflow/entities/index.ts";
 import type { Entity, Sql } from "../../domain/entity.ts";
 import type { Session } from "../../ports/database.ts";
-import { codecInput } from "../copy/columns.ts";
 import { allLanes, dagRunOf, type Lanes, type MigrationJob, rowsOf } from "../copy/copy-context.ts";
-import { readIdMap } from "../copy/id-rules.ts";
-import { hasLedger, readIdRules, readLeftOut } from "../copy/ledger.ts";
+import { readIdMaps } from "../copy/id-rules.ts";
+import { hasLedger, idRulesOf, readIdRules, readLeftOut, readRun } from "../copy/ledger.ts";
 import { openReadSnapshot, type ReadSnapshot } from "../copy/snapshot.ts";
 import { nothingSelected } from "../plan/problems.ts";
 import { type LeftOutRun, type ResolvedSelection, resolveSelection } from "../select/filters.ts";
 import { isSelected, selectsEverything } from "../select/match.ts";
-import { type IdRules, NO_ID_RULES, type Translation, translate } from "../translate/translate.ts";
+import type { IdRules, Translation } from "../translate/translate.ts";
 import { chooseHashes, type RowShape } from "./digest-sql.ts";
 import * as problems from "./problems.ts";
 import type { Ownership } from "./row-queries.ts";
@@ -76,24 +74,16 @@ async function resolve(job: VerifyJob, source: Session, target: Session): Promis
   const resolved = await resolveSelection(source, dagRunOf(job, dagRunEntity), { selection: narrowed, now: job.now() });
   const dags = resolved.dags?.filter((dag) => isSelected(dag, selection.dags));
   if (dags?.length === 0) throw nothingSelected({ patterns: narrowed.dags.join(" ") });
-  const leftOut = union(await readLeftOut(target, await lastRun(target, job)), resolved.leftOut);
-  return { ...resolved, ...(dags === undefined ? {} : { dags }), leftOut };
+  const run = await lastRun(target, job);
+  const leftOut = union(await readLeftOut(target, run), resolved.leftOut);
+  const kept = (await readRun(target, run))?.selection?.kept;
+  return { ...resolved, ...(dags === undefined ? {} : { dags }), leftOut, ...(kept === undefined ? {} : { kept }) };
 }
 
 /** Ids as the copy gave them: offsets from the ledger, and by key where the target numbers the rows itself. */
 async function readIds(job: VerifyJob, source: Session, target: Session): Promise<IdRules> {
   const rules = await readIdRules(target, job.identity);
-  const maps: Record<string, IdRules["maps"][string]> = {};
-  // All of them, whatever is selected: what is compared may refer to what is not.
-  for (const { optimistic: fromSource } of allLanes({ ...job, entities }, NO_ID_RULES).values()) {
-    if (fromSource.entity.serial?.rule !== "mapped") continue;
-    const { targetSide } = job;
-    const sides = { source: targetSide, target: targetSide, ids: NO_ID_RULES, optimistic: true, codecInput };
-    const fromTarget = translate(fromSource.entity, sides);
-    if (fromTarget !== undefined)
-      maps[fromSource.entity.id] = await readIdMap(source, target, { fromSource, fromTarget });
-  }
-  return { offsets: Object.fromEntries(rules.map((rule) => [rule.entity, rule.offset])), maps };
+  return idRulesOf(rules, await readIdMaps(source, target, job));
 }
 
 async function fill(job: VerifyJob, snapshot: ReadSnapshot): Promise<Omit<VerifyContext, typeof Symbol.asyncDispose>> {

@@ -125,7 +125,7 @@ class HistoryCheck {
   async #digestBySql(): Promise<{ digests: Digests; left: readonly (Sql | undefined)[] }> {
     const digests: Digests = new Map();
     const left: (Sql | undefined)[] = [];
-    const specs = await cutIntoChunks(this.#context.snapshot.holder, this.#lanes.optimistic);
+    const specs = await cutIntoChunks(this.#context.snapshot, this.#lanes.optimistic);
     for (const chunk of specs.map(chunkPredicate)) {
       throwIfStopped(this.#context.job, this.#lanes.optimistic.entity);
       const more = needsCodec(this.#lanes.optimistic) ? undefined : await this.#tryBySql(chunk);

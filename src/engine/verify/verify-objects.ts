@@ -15,7 +15,8 @@ const UNREADABLE = "can not be decrypted";
 function shown(column: OutputColumn, row: ComparableRow): string | null {
   if (row.unreadable.includes(column.column)) return UNREADABLE;
   const value = row.values[column.column] ?? null;
-  return value === null || column.codec === undefined ? value : `digest ${value.slice(0, SHOWN_DIGITS)}`;
+  const isDigest = column.codec !== undefined || column.isHidden === true;
+  return value === null || !isDigest ? value : `digest ${value.slice(0, SHOWN_DIGITS)}`;
 }
 
 /** A secret that no key opens is a difference whatever it holds: nobody can say that it is the same. */
