@@ -9,13 +9,20 @@ import { pythonMissing } from "../test/airflow/support/install.ts";
 const root = dirname(import.meta.dirname);
 const vitest = join(dirname(createRequire(import.meta.url).resolve("vitest/package.json")), "vitest.mjs");
 
-/** Project, and the folders of which at least one must be there for it to have tests. */
-const PROJECTS = [
+interface Project {
+  readonly name: string;
+  /** At least one of them must be there for it to have tests. */
+  readonly folders: readonly string[];
+  readonly needsPython?: true;
+}
+
+const PROJECTS: readonly Project[] = [
   { name: "unit", folders: ["src"] },
   { name: "integration", folders: ["test/integration", "test/conformance"] },
   { name: "crash", folders: ["test/crash"] },
-  { name: "airflow", folders: ["test/airflow"] },
-] as const;
+  { name: "airflow", folders: ["test/airflow"], needsPython: true },
+  { name: "matrix", folders: ["test/matrix"], needsPython: true },
+];
 
 const args = process.argv.slice(2);
 process.exitCode = args.length > 0 ? runVitest(args) : await runAll();
@@ -23,7 +30,7 @@ process.exitCode = args.length > 0 ? runVitest(args) : await runAll();
 async function runAll(): Promise<number> {
   const noPython = await pythonMissing();
   const results = PROJECTS.filter(({ folders }) => folders.some((folder) => existsSync(join(root, folder)))).map(
-    ({ name }) => ({ name, ...runProject(name, noPython) }),
+    (project) => ({ name: project.name, ...runProject(project, noPython) }),
   );
   console.log("");
   for (const { name, said } of results) {
@@ -32,11 +39,14 @@ async function runAll(): Promise<number> {
   return results.some(({ isFailed }) => isFailed) ? 1 : 0;
 }
 
-function runProject(name: string, noPython: string | undefined): { readonly said: string; readonly isFailed: boolean } {
-  if (name === "airflow" && noPython !== undefined) {
+function runProject(
+  { name, needsPython }: Project,
+  noPython: string | undefined,
+): { readonly said: string; readonly isFailed: boolean } {
+  if (needsPython === true && noPython !== undefined) {
     // On a developer's machine a loud word is enough; where nobody reads it, it must not pass for a success.
     console.error("\n".concat("!".repeat(100)));
-    console.error(`The tests against genuine Airflow were NOT RUN: ${noPython}.`);
+    console.error(`The tests against genuine Airflow (${name}) were NOT RUN: ${noPython}.`);
     console.error("!".repeat(100));
     return { said: `NOT RUN (${noPython})`, isFailed: Boolean(process.env["CI"]) };
   }

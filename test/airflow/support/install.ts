@@ -81,6 +81,7 @@ function airflowSettings(settings: EnvironmentSettings): Environment {
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN: url,
     AIRFLOW__CORE__FERNET_KEY: settings.fernetKey,
     AIRFLOW__CORE__LOAD_EXAMPLES: "False",
+    AIRFLOW__CORE__LOAD_DEFAULT_CONNECTIONS: "False",
     AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS: "False",
     AIRFLOW__CORE__UNIT_TEST_MODE: "False",
     AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION: "True",
