@@ -19,8 +19,11 @@ export interface Session extends AsyncDisposable {
   query<R extends Row = Row>(sql: string, values?: readonly unknown[]): Promise<readonly R[]>;
   /** Names and types of a query's columns, without running it. */
   describe(sql: string): Promise<readonly DescribedColumn[]>;
-  /** `COPY (select) TO STDOUT (FORMAT binary)`. Destroying the stream cancels the statement. */
-  copyOut(select: string): Readable;
+  /**
+   * `COPY (select) TO STDOUT (FORMAT binary)`. Destroying the stream cancels the statement. `csv`: every value in double quotes, NULL as the bare
+   * word.
+   */
+  copyOut(select: string, format?: "binary" | "csv"): Readable;
   /** `COPY table (columns) FROM STDIN (FORMAT binary)`: finished when the stream is; its failure is the statement's. */
   copyIn(into: string): Duplex;
   /** Begins a read-only transaction in an exported snapshot; it ends with the session. */
@@ -29,8 +32,19 @@ export interface Session extends AsyncDisposable {
   transaction<T>(work: () => Promise<T>, mode?: string): Promise<T>;
 }
 
+/** What a landed database stands for. */
+export interface LandedFrom {
+  /** Which database the source is, wherever it is landed. */
+  readonly identity: string;
+  /** Product and version, as `MariaDB 10.11.6`. */
+  readonly server: string;
+  readonly sizeBytes: number;
+}
+
 /** A Postgres database that sessions can be opened to. */
 export interface Database extends AsyncDisposable {
+  /** Set where this is staging, with a source landed in it that is no Postgres. */
+  readonly landed?: LandedFrom;
   /** For people: which side, then its address. */
   readonly label: string;
   /** `user@host:port/database`; never a password. */

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { parseFernetKeys } from "../../src/airflow/codecs/index.ts";
 import { entities } from "../../src/airflow/entities/index.ts";
 import { openPostgres } from "../../src/databases/postgres/postgres.ts";
+import { NO_CONFLICTS } from "../../src/domain/plan.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import { EVERYTHING } from "../../src/domain/selection.ts";
 import { defineApply } from "../../src/engine/copy/apply.ts";
@@ -53,8 +54,8 @@ export async function applyAll(pair: Pair): Promise<Pick<Probed, "sourceSide" | 
   await using resources = new AsyncDisposableStack();
   const state = resources.use(await freshDatabase());
   const run = randomUUID();
-  const job = { ...(await open(pair, resources)), run, planFile: "plan.json", lanes: 2, now: new Date() };
-  await using definition = defineApply(job, {});
+  const job = { ...(await open(pair, resources)), run, conflicts: NO_CONFLICTS, now: new Date() };
+  await using definition = defineApply(job, { expected: {}, maxSnapshotMs: 3_600_000 });
   await runDurably({
     run,
     definition,

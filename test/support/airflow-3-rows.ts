@@ -14,6 +14,11 @@ function rowsOf(n: number): Readonly<Record<string, Readonly<Record<string, unkn
   const task = { dag_id, run_id, task_id: "ask", map_index: -1 };
   return {
     team: { name: `team_${n}` },
+    ab_user: { id: 20 - n, username: `user_${n}`, email: `user_${n}@example.com` },
+    ab_role: { id: 50 - n, name: `role_${n}` },
+    ab_group: { id: 80 - n, name: `group_${n}` },
+    ab_user_group: { id: 10 + n, user_id: 20 - n, group_id: 80 - n },
+    ab_group_role: { id: 10 + n, group_id: 80 - n, role_id: 50 - n },
     dag_bundle: { name: `bundle_${n}`, active: true },
     dag_bundle_team: { dag_bundle_name: `bundle_${n}`, team_name: `team_${n}` },
     dag: { dag_id, bundle_name: `bundle_${n}` },

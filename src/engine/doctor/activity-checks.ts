@@ -70,7 +70,7 @@ async function checkTakenOff({ session }: SideContext): Promise<Outcome> {
 
 /** What else goes on in a database. */
 export const activityChecks: readonly SideCheck[] = [
-  { id: "other-sessions", title: "Other sessions", run: checkOtherSessions },
+  { id: "other-sessions", ofServer: true, title: "Other sessions", run: checkOtherSessions },
   { id: "unpaused-dags", title: "DAGs", needsRelease: true, run: checkUnpaused },
   { id: "taken-off", title: "Indexes and constraints", on: "target", run: checkTakenOff },
 ];

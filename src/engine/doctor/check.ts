@@ -68,6 +68,8 @@ export type Schemas =
 export interface SideContext {
   readonly side: "source" | "target";
   readonly label: string;
+  /** This is staging: what its server says, says nothing about the source's. */
+  readonly isLanded: boolean;
   readonly session: Session;
   readonly server: ServerFacts;
   readonly schemas: Schemas;
@@ -84,6 +86,8 @@ export interface SideCheck {
   readonly title: string;
   readonly on?: "source" | "target";
   readonly needsRelease?: true;
+  /** About the server and not about what the database holds: left out where the source is landed. */
+  readonly ofServer?: true;
   /** What it means when the server refuses to answer. Default `warning`: it could not be checked. */
   readonly whenRefused?: CheckStatus;
   readonly run: (context: SideContext) => Promise<Outcome>;
@@ -100,6 +104,8 @@ export interface PairCheck {
   readonly id: string;
   readonly title: string;
   readonly needsRelease?: true;
+  /** About the server and not about what the database holds: left out where the source is landed. */
+  readonly ofServer?: true;
   readonly run: (pair: Pair) => Promise<Outcome>;
 }
 

@@ -1,9 +1,19 @@
 import { isProblem } from "../../domain/problem.ts";
 import type { Secret } from "../../domain/secret.ts";
 import type { Database } from "../../ports/database.ts";
+import type { RawSource } from "../../ports/raw-source.ts";
 import { openReadSnapshot } from "../copy/snapshot.ts";
 import { activityChecks } from "./activity-checks.ts";
-import type { Check, CheckSide, CheckStatus, DoctorReport, Outcome, SideCheck, SideContext } from "./check.ts";
+import type {
+  Check,
+  CheckSide,
+  CheckStatus,
+  DoctorReport,
+  Outcome,
+  PairCheck,
+  SideCheck,
+  SideContext,
+} from "./check.ts";
 import { pairChecks } from "./pair-checks.ts";
 import { readKey, readSchemas, readServer } from "./probe.ts";
 import { rightsChecks } from "./rights.ts";
@@ -13,12 +23,14 @@ import { serverChecks } from "./server-checks.ts";
 
 /** One side as it was configured. */
 export interface DoctorSide {
-  readonly database: Database;
+  /** Gives the database, read-only for a source; its pool needs room for three sessions. A source that is no Postgres is landed first. */
+  readonly open: () => Promise<Database>;
+  /** Set where the source is no Postgres: what is looked at before it is landed. */
+  readonly raw?: Pick<RawSource, "check" | "label">;
   readonly fernetKey?: Secret;
 }
 
 export interface DoctorOptions {
-  /** Opened read-only. Its pool needs room for three sessions. */
   readonly source: DoctorSide;
   readonly target: DoctorSide;
   /** Opens and closes the state database; gives what to call it. Left out: not checked. */
@@ -43,14 +55,17 @@ export async function runDoctor(options: DoctorOptions): Promise<DoctorReport> {
   const source = await openSide("source", options, sessions);
   const target = await openSide("target", options, sessions);
   const checks: Check[] = [];
-  for (const { reachable, context } of [source, target]) {
-    checks.push(reachable);
+  for (const { before, context } of [source, target]) {
+    checks.push(...before);
     if (context !== undefined) checks.push(...(await checkSide(context)));
   }
   if (source.context !== undefined && target.context !== undefined) {
     const pair = { source: source.context, target: target.context };
     const areKnown = pair.source.schemas.kind === "known" && pair.target.schemas.kind === "known";
-    for (const check of pairChecks.filter((each) => each.needsRelease !== true || areKnown)) {
+    const isMeant = (each: PairCheck) =>
+      (each.needsRelease !== true || areKnown) &&
+      (each.ofServer !== true || !(pair.source.isLanded || pair.target.isLanded));
+    for (const check of pairChecks.filter(isMeant)) {
       checks.push(await guarded({ side: "both", ...check }, () => check.run(pair)));
     }
   }
@@ -59,8 +74,19 @@ export async function runDoctor(options: DoctorOptions): Promise<DoctorReport> {
 }
 
 interface OpenedSide {
-  readonly reachable: Check;
+  /** What was found on the way in. */
+  readonly before: readonly Check[];
   readonly context?: SideContext;
+}
+
+/** What can be told of a database that is no Postgres without landing it. Throws the problems of its connection. */
+async function checkRaw(side: "source" | "target", { raw }: DoctorSide): Promise<readonly Check[]> {
+  if (raw === undefined) return [];
+  const checks = await raw.check();
+  return [
+    { side, id: "reachable", title: "Reachable", status: "ok", detail: raw.label },
+    ...checks.map((check): Check => ({ side, ...check })),
+  ];
 }
 
 async function openSide(
@@ -68,9 +94,12 @@ async function openSide(
   options: DoctorOptions,
   sessions: AsyncDisposableStack,
 ): Promise<OpenedSide> {
-  const { database, fernetKey } = options[side];
-  const about = { side, id: "reachable", title: "Reachable" } as const;
+  const { fernetKey, open } = options[side];
+  let before: readonly Check[] = [];
   try {
+    before = await checkRaw(side, options[side]);
+    const database = await open();
+    const isLanded = database.landed !== undefined;
     const session = sessions.use(await database.session());
     const server = await readServer(session, options.now);
     const schemas = await readSchemas(session, { side, where: database.label });
@@ -78,6 +107,7 @@ async function openSide(
     const context: SideContext = {
       side,
       label: database.label,
+      isLanded,
       session,
       server,
       schemas,
@@ -86,13 +116,21 @@ async function openSide(
       openReadSnapshot: () => tryReadSnapshot(database),
       now: options.now,
     };
-    return { reachable: { ...about, status: "ok", detail: database.label }, context };
+    const where = isLanded ? "its tables and secrets are landed to be looked at" : database.label;
+    return { before: [...before, { ...entrance(side, before), status: "ok", detail: where }], context };
   } catch (error) {
     if (!isProblem(error)) throw error;
     // "crosswind doctor" as the way out of a finding of the doctor would be a circle.
     const next = error.report.next.filter((each) => !each.startsWith("crosswind doctor"));
-    return { reachable: { ...about, status: "blocker", detail: error.report.what, next } };
+    return { before: [...before, { ...entrance(side, before), status: "blocker", detail: error.report.what, next }] };
   }
+}
+
+/** The check that a failure on the way in belongs to: a source that answers may still not be one that can be landed. */
+function entrance(side: "source" | "target", before: readonly Check[]) {
+  return before.length === 0
+    ? ({ side, id: "reachable", title: "Reachable" } as const)
+    : ({ side, id: "staging", title: "Landing" } as const);
 }
 
 /** A pooler that hands out another server session per transaction fails here, and a copy through it would, too. */
@@ -107,7 +145,10 @@ async function checkSide(context: SideContext): Promise<readonly Check[]> {
   const isKnown = context.schemas.kind === "known";
   const checks: Check[] = [];
   for (const check of sideChecks) {
-    const isMeant = (check.on ?? side) === side && (check.needsRelease !== true || isKnown);
+    const isMeant =
+      (check.on ?? side) === side &&
+      (check.needsRelease !== true || isKnown) &&
+      (check.ofServer !== true || !context.isLanded);
     if (isMeant) checks.push(await guarded({ side, ...check }, () => check.run(context)));
   }
   return checks;

@@ -90,5 +90,5 @@ export const pairChecks: readonly PairCheck[] = [
   { id: "releases", title: "Releases", needsRelease: true, run: checkReleases },
   { id: "target-key", title: "Key for what is copied", needsRelease: true, run: checkTargetKey },
   { id: "unpaused-twice", title: "Who runs the DAGs", needsRelease: true, run: checkUnpausedOnBoth },
-  { id: "clocks", title: "Clocks", run: checkClocks },
+  { id: "clocks", ofServer: true, title: "Clocks", run: checkClocks },
 ];

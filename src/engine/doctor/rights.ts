@@ -163,6 +163,6 @@ async function checkOwnership(context: SideContext): Promise<Outcome> {
 
 /** What the role may do; every missing right comes with the statement that gives it. */
 export const rightsChecks: readonly SideCheck[] = [
-  { id: "rights", title: "Rights", run: checkRights },
+  { id: "rights", ofServer: true, title: "Rights", run: checkRights },
   { id: "ownership", title: "Ownership of tables", on: "target", needsRelease: true, run: checkOwnership },
 ];

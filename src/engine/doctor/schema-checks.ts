@@ -59,5 +59,5 @@ async function checkSize(context: SideContext): Promise<Outcome> {
 /** What the schema's tables and columns say, beyond the release. */
 export const schemaChecks: readonly SideCheck[] = [
   { id: "schema-differences", title: "Tables and columns", needsRelease: true, run: checkDifferences },
-  { id: "size", title: "Room on disk", on: "source", needsRelease: true, run: checkSize },
+  { id: "size", ofServer: true, title: "Room on disk", on: "source", needsRelease: true, run: checkSize },
 ];
