@@ -1,0 +1,305 @@
+import type { Connection, ResultSetHeader } from "mysql2";
+import type { TargetColumn, TargetTable, UploadChunk, Uploaded, UploadRows } from "../../ports/raw-target.ts";
+import { ask, quoted, textOf } from "./ask.ts";
+import { uploadConflict, uploadRefused } from "./problems.ts";
+import { csvRows } from "./target-csv.ts";
+import { ledgerTable, writeParts } from "./target-ledger.ts";
+
+const AFTER = "crosswind_after";
+const BEFORE = "crosswind_before";
+
+/** Bytes of one INSERT: within any server's max_allowed_packet. */
+const INSERT_BYTES = 512 * 1024;
+
+/** ER_DUP_ENTRY. Source: MySQL manual, "Server Error Message Reference". */
+const DUPLICATE = 1062;
+
+/** What of a server is to be known before rows are sent. */
+export interface Abilities {
+  /** It takes rows by LOAD DATA LOCAL. */
+  readonly takesFiles: boolean;
+}
+
+interface Place {
+  readonly table: string;
+  readonly chunk: string;
+}
+
+async function change(
+  connection: Connection,
+  sql: string,
+  options: { readonly values?: unknown; readonly infile?: () => NodeJS.ReadableStream } = {},
+): Promise<ResultSetHeader> {
+  return await new Promise((resolve, reject) => {
+    const { values, infile } = options;
+    const query = {
+      sql,
+      ...(values === undefined ? {} : { values }),
+      ...(infile === undefined ? {} : { infileStreamFactory: infile }),
+    };
+    connection.query(query as never, (error: unknown, result: unknown) => {
+      if (error instanceof Error) reject(error);
+      else resolve(result as ResultSetHeader);
+    });
+  });
+}
+
+/** What a warning says, without the value that it quotes. */
+function reasonOf(code: number, message: string): string {
+  if (code === DUPLICATE)
+    return "two of its rows are the same to the target, which does not tell capital letters apart";
+  const column = /column [`'"]?(?:[^`'"]*[`'"]\.[`'"])*([^`'"]+)[`'"]?/i.exec(message)?.[1];
+  const about = message.replaceAll(/: ?'.*?' for/g, " for").replaceAll(/'[^']*'/g, "…");
+  return column === undefined ? about : `${about.split(" for ")[0]} (column ${column})`;
+}
+
+/** A file from the client is loaded with what is wrong in it put right: only the warnings tell. */
+async function assertNoWarnings(connection: Connection, count: number, place: Place): Promise<void> {
+  if (count === 0) return;
+  const [first] = await ask(connection, "show warnings limit 1");
+  const detail = reasonOf(Number(first?.["Code"] ?? 0), textOf(first?.["Message"]));
+  throw uploadRefused({ ...place, detail });
+}
+
+async function loadFile(connection: Connection, into: string, rows: UploadRows): Promise<ResultSetHeader> {
+  await using stream = await rows.open();
+  const names = rows.columns.map(({ name, isHex }, at) => (isHex ? `@v${at}` : quoted(name)));
+  const sets = rows.columns.flatMap(({ name, isHex }, at) => (isHex ? [`${quoted(name)} = unhex(@v${at})`] : []));
+  const sql = `load data local infile 'crosswind' into table ${into} character set utf8mb4
+    fields terminated by ',' optionally enclosed by '"' escaped by '' lines terminated by '\\n'
+    (${names.join(", ")})${sets.length === 0 ? "" : ` set ${sets.join(", ")}`}`;
+  // An error of the stream ends the file, as if it had been whole: the driver tells it after that.
+  return await change(connection, sql, { infile: () => stream });
+}
+
+async function insertRows(connection: Connection, into: string, rows: UploadRows): Promise<void> {
+  await using stream = await rows.open();
+  const names = rows.columns.map(({ name }) => quoted(name)).join(", ");
+  let waiting: unknown[] = [];
+  let bytes = 0;
+  const flush = async () => {
+    if (waiting.length > 0) await change(connection, `insert into ${into} (${names}) values ?`, { values: [waiting] });
+    [waiting, bytes] = [[], 0];
+  };
+  for await (const row of csvRows(stream)) {
+    waiting.push(
+      row.map((value, at) => {
+        bytes += value?.length ?? 0;
+        if (value === null) return null;
+        return rows.columns[at]?.isHex === true ? Buffer.from(value.toString("latin1"), "hex") : value.toString("utf8");
+      }),
+    );
+    if (bytes >= INSERT_BYTES) await flush();
+  }
+  await flush();
+}
+
+async function countOf(connection: Connection, sql: string): Promise<number> {
+  const [row] = await ask(connection, sql);
+  return Number(row?.["n"] ?? 0);
+}
+
+/** Fills a temporary table of the target table's own shape; gives its rows. */
+async function load(
+  connection: Connection,
+  into: string,
+  { rows, abilities, place }: { readonly rows: UploadRows; readonly abilities: Abilities; readonly place: Place },
+): Promise<number> {
+  if (abilities.takesFiles) {
+    const { warningStatus } = await loadFile(connection, into, rows);
+    await assertNoWarnings(connection, warningStatus, place);
+  } else await insertRows(connection, into, rows);
+  return await countOf(connection, `select count(*) as n from ${into}`);
+}
+
+/** Texts are compared by their bytes: for their own collation `a` may be `A`. */
+const IS_TEXT = /char|text|enum|blob|binary/;
+
+function same(column: TargetColumn, a: string, b: string): string {
+  const [left, right] = [`${a}.${quoted(column.name)}`, `${b}.${quoted(column.name)}`];
+  return IS_TEXT.test(column.type)
+    ? `(cast(${left} as binary) <=> cast(${right} as binary))`
+    : `(${left} <=> ${right})`;
+}
+
+function onKey({ key }: TargetTable, a: string, b: string): string {
+  return key.map((name) => `${a}.${quoted(name)} = ${b}.${quoted(name)}`).join(" and ");
+}
+
+/** The columns of the rows on their way, as the table has them. */
+function sentColumns(table: TargetTable, rows: UploadRows): readonly TargetColumn[] {
+  const names = new Set(rows.columns.map(({ name }) => name));
+  return table.columns.filter(({ name }) => names.has(name));
+}
+
+interface Writing {
+  readonly chunk: UploadChunk;
+  readonly place: Place;
+}
+
+async function stopWhere(connection: Connection, sql: string, { place }: Writing, said: string): Promise<void> {
+  const count = await countOf(connection, sql);
+  if (count > 0) throw uploadConflict({ ...place, detail: `${count} ${count === 1 ? "row" : "rows"} ${said}` });
+}
+
+/** Rows that are there already, the same in every value, are ours from an earlier life. */
+async function insertMissing(connection: Connection, writing: Writing, after: UploadRows): Promise<void> {
+  const { table } = writing.chunk;
+  const columns = sentColumns(table, after);
+  const into = quoted(table.name);
+  const isSame = columns.map((column) => same(column, "a", "t")).join(" and ");
+  await stopWhere(
+    connection,
+    `select count(*) as n from ${AFTER} a join ${into} t on ${onKey(table, "a", "t")} where not (${isSame})`,
+    writing,
+    "with the key of a copied row and other values",
+  );
+  const names = columns.map(({ name }) => quoted(name));
+  const [first = ""] = table.key;
+  await change(
+    connection,
+    `insert into ${into} (${names.join(", ")}) select ${names.map((name) => `a.${name}`).join(", ")} from ${AFTER} a
+     left join ${into} t on ${onKey(table, "a", "t")} where t.${quoted(first)} is null`,
+  );
+}
+
+/** Column by column: what the copy changed is written, what it left alone stays as the target has it now. */
+async function updateChanged(connection: Connection, writing: Writing, after: UploadRows): Promise<void> {
+  const { table } = writing.chunk;
+  const columns = sentColumns(table, after).filter(({ name }) => !table.key.includes(name));
+  const into = quoted(table.name);
+  const [first = ""] = table.key;
+  await stopWhere(
+    connection,
+    `select count(*) as n from ${AFTER} a left join ${into} t on ${onKey(table, "a", "t")} where t.${quoted(first)} is null`,
+    writing,
+    "that the copy changes were deleted",
+  );
+  if (columns.length === 0) return;
+  const joined = `join ${AFTER} a on ${onKey(table, "a", "t")} join ${BEFORE} b on ${onKey(table, "b", "t")}`;
+  const both = columns
+    .map((each) => `(not ${same(each, "a", "b")} and not ${same(each, "t", "b")} and not ${same(each, "t", "a")})`)
+    .join(" or ");
+  await stopWhere(
+    connection,
+    `select count(*) as n from ${into} t ${joined} where ${both} for update`,
+    writing,
+    "that the copy changes were changed in the same columns",
+  );
+  const sets = columns.map((each) => {
+    const name = quoted(each.name);
+    return `t.${name} = if(${same(each, "a", "b")}, t.${name}, a.${name})`;
+  });
+  await change(connection, `update ${into} t ${joined} set ${sets.join(", ")}`);
+}
+
+async function deleteRows(connection: Connection, writing: Writing, before: UploadRows): Promise<void> {
+  const { table } = writing.chunk;
+  const into = quoted(table.name);
+  const isSame = sentColumns(table, before)
+    .map((column) => same(column, "b", "t"))
+    .join(" and ");
+  const joined = `join ${BEFORE} b on ${onKey(table, "b", "t")}`;
+  await stopWhere(
+    connection,
+    `select count(*) as n from ${into} t ${joined} where not (${isSame}) for update`,
+    writing,
+    "that make room for replaced runs were changed",
+  );
+  await change(connection, `delete t from ${into} t ${joined}`);
+}
+
+/** Claims the chunk: false where it is there. A second worker waits here for the first one's transaction. */
+async function claim(connection: Connection, ledger: string, { claim: { run, chunk } }: UploadChunk): Promise<boolean> {
+  try {
+    await change(connection, `insert into ${ledger} (run, chunk, rows_written) values (?, ?, 0)`, {
+      values: [run, chunk],
+    });
+    return true;
+  } catch (error) {
+    if ((error as { errno?: unknown }).errno === DUPLICATE) return false;
+    throw error;
+  }
+}
+
+export interface WriteOptions {
+  readonly abilities: Abilities;
+  /** The database whose ledger is in this server; undefined: none is. */
+  readonly ledgerOf: string | undefined;
+}
+
+async function makeTemporary(connection: Connection, name: string, { table }: UploadChunk): Promise<void> {
+  await ask(connection, `drop temporary table if exists ${name}`);
+  await ask(connection, `create temporary table ${name} like ${quoted(table.name)}`);
+}
+
+async function writeInTransaction(
+  connection: Connection,
+  chunk: UploadChunk,
+  { abilities, ledgerOf }: WriteOptions,
+): Promise<Uploaded> {
+  const ledger = ledgerOf === undefined ? undefined : ledgerTable(ledgerOf, "chunk");
+  if (ledger !== undefined && !(await claim(connection, ledger, chunk))) return { isNew: false, rows: 0 };
+  const { after, before, table } = chunk;
+  const place = { table: table.name, chunk: chunk.claim.chunk };
+  const writing = { chunk, place };
+  let rows = 0;
+  if (before !== undefined) rows = await load(connection, BEFORE, { rows: before, abilities, place });
+  if (after !== undefined) rows = await load(connection, AFTER, { rows: after, abilities, place });
+  if (after === undefined) {
+    if (before !== undefined) await deleteRows(connection, writing, before);
+  } else if (before === undefined) await insertMissing(connection, writing, after);
+  else await updateChanged(connection, writing, after);
+  if (ledger !== undefined && ledgerOf !== undefined) {
+    if (chunk.keeps !== undefined) await writeParts(connection, ledgerOf, { chunk: place.chunk, ledger: chunk.keeps });
+    const values = [rows, chunk.claim.run, chunk.claim.chunk];
+    await change(connection, `update ${ledger} set rows_written = ? where run = ? and chunk = ?`, { values });
+  }
+  return { isNew: true, rows };
+}
+
+/** Errors of a value and of a key, by number. Source: MySQL manual, "Server Error Message Reference". */
+const IN_THE_WAY: ReadonlySet<number> = new Set([DUPLICATE, 1451, 1452]);
+const REFUSED: ReadonlySet<number> = new Set([1048, 1054, 1153, 1264, 1265, 1292, 1364, 1366, 1406, 3140, 3819, 4025]);
+
+function asProblem(error: unknown, chunk: UploadChunk): unknown {
+  const { errno = 0, sqlMessage = "" } = error as { errno?: number; sqlMessage?: string };
+  const place = { table: chunk.table.name, chunk: chunk.claim.chunk };
+  const options = { cause: error };
+  if (errno === DUPLICATE) {
+    const key = /for key ['`]?([^'`]+)['`]?/.exec(sqlMessage)?.[1] ?? "a unique key";
+    return uploadConflict(
+      { ...place, detail: `a row has the value of a copied one in the unique key ${key}` },
+      options,
+    );
+  }
+  if (IN_THE_WAY.has(errno)) {
+    return uploadConflict(
+      { ...place, detail: "a row that it refers to, or that refers to it, is another one now" },
+      options,
+    );
+  }
+  if (REFUSED.has(errno)) return uploadRefused({ ...place, detail: reasonOf(errno, sqlMessage) }, options);
+  return error;
+}
+
+/** Writes one chunk in one transaction; its failure has rolled it back. */
+export async function writeChunk(connection: Connection, chunk: UploadChunk, options: WriteOptions): Promise<Uploaded> {
+  // Outside of the transaction: a server with GTIDs may refuse it within.
+  if (chunk.after !== undefined) await makeTemporary(connection, AFTER, chunk);
+  if (chunk.before !== undefined) await makeTemporary(connection, BEFORE, chunk);
+  await ask(connection, "start transaction");
+  try {
+    const uploaded = await writeInTransaction(connection, chunk, options);
+    await ask(connection, uploaded.isNew ? "commit" : "rollback");
+    return uploaded;
+  } catch (error) {
+    // The first error is the one to tell: where the connection is gone, the server rolls back by itself.
+    await ask(connection, "rollback").catch(() => undefined);
+    throw asProblem(error, chunk);
+  } finally {
+    for (const name of [AFTER, BEFORE]) {
+      await ask(connection, `drop temporary table if exists ${name}`).catch(() => undefined);
+    }
+  }
+}

@@ -1,0 +1,116 @@
+import { expect, test } from "vitest";
+import { parseFernetKeys } from "../../../src/airflow/codecs/index.ts";
+import { Secret } from "../../../src/domain/secret.ts";
+import { anEnvironment, type Environment, type OpenDatabase } from "../../support/an-environment.ts";
+import { compareWithMariadb } from "../../support/compare-mariadb.ts";
+import { fitForMariadb } from "../../support/fit-for-mariadb.ts";
+import { aMariadb, mariadbServer } from "../../support/mariadb.ts";
+import { aMariadbTarget, aMariadbTargetEnvironment } from "../../support/mariadb-target.ts";
+
+type Variables = Readonly<Record<string, string>>;
+
+/** Plans, applies and verifies. */
+async function migrate(environment: Environment, env: Variables = {}): Promise<void> {
+  const planned = await environment.plan([], { env });
+  expect(planned.code, planned.output).toBe(0);
+  const applied = await environment.apply([], { env });
+  expect(applied.code, applied.output).toBe(0);
+  const verified = await environment.run(["verify", "--json"], { env });
+  expect(verified.code, verified.output).toBe(0);
+}
+
+/** Values that a careless way from one database to the other breaks. */
+async function addHardValues(source: OpenDatabase): Promise<void> {
+  const texts = [
+    "",
+    "NULL",
+    "\\N",
+    "\\",
+    '"',
+    '""',
+    '","',
+    'a"\nb",\r\n"c',
+    "tab\tand\u0001control\u001f",
+    "back\\slash \\n \\0 \\' '",
+    "日本語 😀 \u{10ffff}",
+    " leading and trailing ",
+  ];
+  for (const text of texts) {
+    await source.query(
+      "insert into log (dttm, event, extra, owner) values ('2025-03-01 10:00:00.123456Z', 'hard', $1, null)",
+      [text],
+    );
+    await source.query("insert into variable (key, val, description, is_encrypted) values ($1, $2, $2, false)", [
+      `hard ${texts.indexOf(text)}`,
+      text,
+    ]);
+  }
+  await source.query(`
+    insert into log (dttm, event) values ('1970-01-01 00:00:01Z', 'first'), ('2038-01-19 03:14:07.499999Z', 'last'), ('2024-02-29 23:59:59.999999Z', 'leap');
+    update dag_run set conf = '\\x00ff0a0d225c2c271a00'::bytea where id = (select min(id) from dag_run where state = 'success');
+    update task_instance set duration = '-0' where ctid = (select min(ctid) from task_instance where state = 'success');
+    update task_instance set duration = 0.1::real where ctid = (select max(ctid) from task_instance where state = 'success')`);
+}
+
+test("a copy to MariaDB equals the copy to a Postgres of the same release, value by value", async () => {
+  await using server = await mariadbServer();
+  await using target = await aMariadbTarget(server);
+  await using mariadb = await aMariadbTargetEnvironment(target, { staging: "embedded" });
+  await using postgres = await anEnvironment({ target: "airflow-2.10.5-empty" });
+  await fitForMariadb(mariadb.source);
+  await addHardValues(mariadb.source);
+  const key = mariadb.variables["TARGET_FERNET_KEY"] ?? "";
+
+  await migrate(mariadb);
+  await migrate(postgres, { SOURCE_DATABASE_URL: mariadb.source.url, TARGET_FERNET_KEY: key });
+
+  const keys = parseFernetKeys(new Secret(key));
+  expect(await compareWithMariadb(postgres.target.url, target, keys)).toEqual([]);
+  const [logs] = await target.query("select count(*) as n from log where event = 'hard'");
+  expect(logs?.["n"]).toBe(12);
+  // Applied once more, nothing is done; planned once more, everything is known for ours.
+  const again = await mariadb.apply();
+  expect([again.code, again.json["wasDone"]], again.output).toEqual([0, true]);
+  const planned = await mariadb.plan();
+  expect(planned.code, planned.output).toBe(0);
+  expect(planned.entity("dag_run").alreadyThere).toBeGreaterThan(0);
+}, 240_000);
+
+test("a copy from MariaDB to MariaDB is proven", async () => {
+  await using server = await mariadbServer();
+  await using postgres = await anEnvironment();
+  await fitForMariadb(postgres.source);
+  await using source = await aMariadb(server, postgres.source.url);
+  await using target = await aMariadbTarget(server);
+  await using environment = await aMariadbTargetEnvironment(target, { source: "nothing" });
+
+  await migrate(environment, { SOURCE_DATABASE_URL: source.url });
+
+  const [there] = await target.query("select count(*) as n from task_instance");
+  const [copied] = await source.query(
+    "select count(*) as n from task_instance t join dag_run r using (dag_id, run_id) where r.state in ('success', 'failed')",
+  );
+  expect(there?.["n"]).toBe(copied?.["n"]);
+}, 240_000);
+
+test("a copy from 2.10.5 to a 3.3.2 on MariaDB equals the copy to a 3.3.2 on Postgres", async () => {
+  await using server = await mariadbServer();
+  await using target = await aMariadbTarget(server, { schema: "3.3.2" });
+  await using mariadb = await aMariadbTargetEnvironment(target);
+  await using postgres = await anEnvironment();
+  await fitForMariadb(mariadb.source);
+  const key = mariadb.variables["TARGET_FERNET_KEY"] ?? "";
+  // The recorded XComs have one of 100 lists within each other: more than MariaDB's JSON can keep.
+  await mariadb.plan();
+  const refused = await mariadb.apply();
+  expect(refused.problem, refused.output).toMatchObject({ code: "TARGET_JSON_TOO_DEEP" });
+  expect(refused.problem?.what).toContain("xcoms · -1 · deep");
+  expect(await target.query("select count(*) as n from dag_run")).toEqual([{ n: 0 }]);
+  await mariadb.source.query("delete from xcom where key = 'deep'");
+
+  await migrate(mariadb);
+  await migrate(postgres, { SOURCE_DATABASE_URL: mariadb.source.url, TARGET_FERNET_KEY: key });
+
+  const keys = parseFernetKeys(new Secret(key));
+  expect(await compareWithMariadb(postgres.target.url, target, keys)).toEqual([]);
+}, 240_000);
