@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
+import type { RunKey } from "../../domain/plan.ts";
 import type { Selection } from "../../domain/selection.ts";
 import type { Database, Session } from "../../ports/database.ts";
 import type { LeftOutRun, ResolvedSelection } from "../select/filters.ts";
+import type { IdPair, IdRules } from "../translate/translate.ts";
 import type { Mark } from "./snapshot.ts";
 
 /**
@@ -20,7 +22,11 @@ const TABLES = `
     source text not null, entity text not null, id_offset bigint not null, low bigint not null, high bigint not null,
     primary key (source, entity));
   create table if not exists crosswind.copied_object (
-    source text not null, entity text not null, key text not null, primary key (source, entity, key));
+    source text not null, entity text not null, key text not null, replaced boolean not null default false,
+    primary key (source, entity, key));
+  create table if not exists crosswind.replaced_run (
+    source text not null, dag_id text not null, run_id text not null, source_id bigint not null, target_id bigint not null,
+    primary key (source, target_id));
   create table if not exists crosswind.left_out_run (
     run uuid not null, dag_id text not null, run_id text not null, state text, primary key (run, dag_id, run_id));
   create table if not exists crosswind.taken_off (
@@ -47,6 +53,8 @@ export interface IdRule {
   readonly offset: number;
   readonly low: number;
   readonly high: number;
+  /** Rows that were on the target before and are ours now: under the id that they had there. */
+  readonly exceptions: readonly IdPair[];
 }
 
 /** Makes the ledger's tables where they are missing. Throws ROLE_LACKS_RIGHTS where the role may not create the schema. */
@@ -151,6 +159,11 @@ export function deltaName(since: string, { xid, snapshot }: Mark): string {
   return `changed since ${since} at ${xid} ${createHash("sha256").update(snapshot).digest("hex").slice(0, 16)}`;
 }
 
+/** The name of the chunk that brings the same rows once more, with the ids of rows of their own kind that they refer to. */
+export function referencesName(chunk: string): string {
+  return `changed since ids of ${chunk}`;
+}
+
 /** Entities of which the run brought rows. */
 export async function readBegunEntities(session: Session, run: string): Promise<ReadonlySet<string>> {
   const rows = await session.query<{ entity: string }>("select distinct entity from crosswind.chunk where run = $1", [
@@ -209,16 +222,44 @@ export async function readIdRules(session: Session, source: string): Promise<rea
     "select entity, id_offset, low, high from crosswind.id_rule where source = $1",
     [source],
   );
+  const replaced = await session.query<{ source_id: string; target_id: string }>(
+    "select source_id, target_id from crosswind.replaced_run where source = $1 order by 1",
+    [source],
+  );
+  const runs = replaced.map((row): IdPair => [Number(row.source_id), Number(row.target_id)]);
   return rows.map((row) => ({
     entity: row.entity,
     offset: Number(row.id_offset),
     low: Number(row.low),
     high: Number(row.high),
+    exceptions: row.entity === "dag_run" ? runs : [],
   }));
 }
 
+/** Rules as a translation takes them; ids of what the target numbers itself are known later. */
+export function idRulesOf(rules: readonly IdRule[], maps: IdRules["maps"] = {}): IdRules {
+  return {
+    offsets: Object.fromEntries(rules.map((rule) => [rule.entity, rule.offset])),
+    exceptions: Object.fromEntries(rules.map((rule) => [rule.entity, rule.exceptions])),
+    maps,
+  };
+}
+
+/** Records that a run of the target becomes the source's, under the target's id. */
+export async function writeReplacedRun(
+  session: Session,
+  source: string,
+  run: RunKey & { readonly ids: IdPair },
+): Promise<void> {
+  await session.query(
+    `insert into crosswind.replaced_run (source, dag_id, run_id, source_id, target_id) values ($1, $2, $3, $4, $5)
+     on conflict do nothing`,
+    [source, run.dag_id, run.run_id, ...run.ids],
+  );
+}
+
 /** Records an id rule; the first one stays. */
-export async function writeIdRule(session: Session, source: string, rule: IdRule): Promise<void> {
+export async function writeIdRule(session: Session, source: string, rule: Omit<IdRule, "exceptions">): Promise<void> {
   await session.query(
     "insert into crosswind.id_rule (source, entity, id_offset, low, high) values ($1, $2, $3, $4, $5) on conflict do nothing",
     [source, rule.entity, rule.offset, rule.low, rule.high],

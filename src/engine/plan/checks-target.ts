@@ -4,10 +4,10 @@ import type { Finding } from "../../domain/finding.ts";
 import { compareReleases } from "../../domain/release.ts";
 import { columnType } from "../../domain/schema.ts";
 import { mayTakeOff, reasonToKeepIndexes } from "../copy/indexes.ts";
-import { hasLedger, readIdRules } from "../copy/ledger.ts";
+import { SUPPORTED_SERVERS } from "../probe/server-abilities.ts";
 import { copiedRows, exclusionsFor } from "../select/filters.ts";
 import { identifier } from "../translate/translate.ts";
-import { enumerate, type PlanCheck, type PlanContext, shellQuoted, subjectsOf } from "./plan-job.ts";
+import { enumerate, type PlanCheck, shellQuoted, subjectsOf } from "./plan-job.ts";
 
 /** Older releases have no place for much of what newer ones keep: only on request. */
 export const checkDirection: PlanCheck = async ({ job, source, target }) => {
@@ -20,6 +20,27 @@ export const checkDirection: PlanCheck = async ({ job, source, target }) => {
       next: ["upgrade the target first", "or accept the losses that the notes name: crosswind plan --accept-loss"],
     },
   ];
+};
+
+/** Servers that are too old for what a copy asks of them. */
+export const checkServers: PlanCheck = async ({ source, target }) => {
+  const sides = [
+    { side: "source", server: source.facts.server },
+    { side: "target", server: target.facts.server },
+  ] as const;
+  return sides.flatMap(({ side, server }): readonly Finding[] => {
+    const [oldest, newest] = SUPPORTED_SERVERS[side];
+    // Not a number: a landed source, which is read by what its own database can do.
+    if (!(Number.parseInt(server, 10) < oldest)) return [];
+    return [
+      {
+        code: "SERVER_TOO_OLD",
+        severity: "blocker",
+        what: `the ${side}'s server is PostgreSQL ${server}; ${oldest} to ${newest} are supported as a ${side}`,
+        next: ["upgrade the server, or restore a dump of the database on a newer one"],
+      },
+    ];
+  });
 };
 
 /** A DAG that is unpaused on the target would run beside its source as soon as it is parsed. */
@@ -51,49 +72,6 @@ export const checkPaused: PlanCheck = async ({ targetSession, resolved, sourceSe
         "or leave them out: select.dags in crosswind.yaml",
       ],
       ...subjectsOf(selected),
-    },
-  ];
-};
-
-/** Rows of the target's dag_run that are not ours: outside the range of ids that the ledger keeps for this source. */
-async function foreignRuns(
-  context: PlanContext,
-): Promise<readonly { dag_id: string; run_id: string; at: string | null }[]> {
-  const { targetSession, target, source } = context;
-  const date =
-    columnType(target.side.schema, "dag_run", "logical_date") === undefined ? "execution_date" : "logical_date";
-  const rules = (await hasLedger(targetSession)) ? await readIdRules(targetSession, source.facts.identity) : [];
-  const own = rules.find((rule) => rule.entity === "dag_run");
-  return await targetSession.query(
-    `select dag_id, run_id, ${date}::text as at from dag_run where not (id between $1 and $2) limit 200000`,
-    [own?.low ?? 0, own?.high ?? -1],
-  );
-}
-
-/** Runs that both sides have: by run id, or by logical date, which are both unique within a DAG. */
-export const checkRuns: PlanCheck = async (context) => {
-  const translation = context.translations.get("dag_run");
-  const foreign = translation === undefined ? [] : await foreignRuns(context);
-  if (translation === undefined || foreign.length === 0) return [];
-  const { dagRun, resolved, target } = context;
-  const where =
-    copiedRows(exclusionsFor(translation, resolved, { dagRun, targetRelease: target.side.release })) ?? "true";
-  const rows = await context.sourceSession.query<{ dag_id: string; run_id: string }>(
-    `select c.dag_id, c.run_id from (${translation.canonical()}) c where ${where} and exists (
-       select 1 from unnest($1::text[], $2::text[], $3::timestamptz[]) t(dag_id, run_id, at)
-       where t.dag_id = c.dag_id and (t.run_id = c.run_id or t.at = c.logical_date)) order by 1, 2`,
-    [foreign.map((row) => row.dag_id), foreign.map((row) => row.run_id), foreign.map((row) => row.at)],
-  );
-  if (rows.length === 0) return [];
-  const names = rows.map((row) => `${row.dag_id} · ${row.run_id}`);
-  return [
-    {
-      code: "TARGET_HAS_RUNS",
-      severity: "blocker",
-      entity: "dag_run",
-      what: `the target has ${rows.length} DAG runs of its own with the id or the logical date of a run to copy (${enumerate(names)})`,
-      next: ["delete these runs on the target", "or leave their DAGs out: select.dags in crosswind.yaml"],
-      ...subjectsOf(names),
     },
   ];
 };

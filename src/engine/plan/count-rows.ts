@@ -1,7 +1,8 @@
 import { columnOf, rowOf, tableOf } from "../../airflow/define-entity.ts";
-import type { Entity } from "../../domain/entity.ts";
+import type { Entity, Sql } from "../../domain/entity.ts";
 import type { LeftBehind, PlannedEntity } from "../../domain/plan.ts";
 import type { Session } from "../../ports/database.ts";
+import { oneSidedEntities } from "../copy/id-rules.ts";
 import type { Exclusion } from "../select/filters.ts";
 import { identifier, type Side, type Translation } from "../translate/translate.ts";
 
@@ -33,27 +34,53 @@ export function fieldsWithoutPlace(
 ): readonly { readonly field: string; readonly reason: string }[] {
   return Object.entries(entity.fields).flatMap(([name, field]) => {
     const isKept = columnOf(field, name, source.release) !== undefined;
-    const hasPlace = columnOf(field, name, target.release) !== undefined;
+    const hasPlace = columnOf(field, name, target.release) !== undefined || field.heldBy !== undefined;
     return isKept && !hasPlace && !entity.key.includes(name) && rowOf(field, source.release)?.read === undefined
       ? [{ field: name, reason: field.lost ?? "the target has no place for it" }]
       : [];
   });
 }
 
+/** Fields that refer to rows of which one side has none at all: their ids mean nothing to the target. */
+function fieldsWithoutReferred(entity: Entity, { source, target }: CountOptions) {
+  const oneSided = oneSidedEntities({ sourceSide: source, targetSide: target });
+  return Object.entries(entity.fields).flatMap(([name, field]) =>
+    field.references !== undefined && oneSided.includes(field.references) && !entity.key.includes(name)
+      ? [
+          {
+            field: name,
+            isText: field.idAsText === true,
+            reason: field.lost ?? `the target has no ${field.references} that they could refer to`,
+          },
+        ]
+      : [],
+  );
+}
+
+/** Of ids that are kept as text only numbers are lost. */
+function valueOf({ field, isText }: { readonly field: string; readonly isText: boolean }): Sql {
+  const value = `c.${identifier(field)}`;
+  return isText ? `case when ${value} ~ '^[0-9]+$' then ${value} end` : value;
+}
+
 /** Counts an entity's rows in one pass: those to copy, and those that stay behind by their first reason. */
 export async function countRows(session: Session, translation: Translation, options: CountOptions): Promise<Counted> {
   const { entity } = translation;
-  const lost = fieldsWithoutPlace(entity, options.source, options.target);
+  const lost = [
+    ...fieldsWithoutPlace(entity, options.source, options.target).map((each) => ({ ...each, isText: false })),
+    ...fieldsWithoutReferred(entity, options),
+  ];
   const reason = options.exclusions.map((each, index) => `when ${each.where} then ${index}`).join(" ");
   const kind = reason === "" ? "-1" : `case ${reason} else -1 end`;
   const rows = await session.query<Record<string, string>>(
     `select kind, count(*) as n${lost.map((each, index) => `, count(v${index}) as l${index}`).join("")}
-     from (select ${kind} as kind${lost.map((each, index) => `, c.${identifier(each.field)} as v${index}`).join("")}
+     from (select ${kind} as kind${lost.map((each, index) => `, ${valueOf(each)} as v${index}`).join("")}
            from (${translation.canonical()}) c) counted group by kind`,
   );
-  const [size] = await session.query<{ bytes: string }>("select pg_table_size($1::regclass)::text as bytes", [
-    identifier(translation.sourceTable),
-  ]);
+  const [size] = await session.query<{ bytes: string }>(
+    "select coalesce(pg_table_size(to_regclass($1)), 0)::text as bytes",
+    [identifier(translation.sourceTable)],
+  );
   const byKind = new Map(rows.map((row) => [Number(row["kind"]), row]));
   const count = (kindOf: number) => Number(byKind.get(kindOf)?.["n"] ?? 0);
   const sourceRows = rows.reduce((sum, row) => sum + Number(row["n"]), 0);
@@ -74,7 +101,7 @@ export async function countRows(session: Session, translation: Translation, opti
     },
     lost: lost.flatMap((each, index) => {
       const withValue = Number(byKind.get(-1)?.[`l${index}`] ?? 0);
-      return withValue === 0 ? [] : [{ ...each, rows: withValue }];
+      return withValue === 0 ? [] : [{ field: each.field, reason: each.reason, rows: withValue }];
     }),
   };
 }
@@ -93,7 +120,8 @@ function isVerbatim(translation: Translation, { source, target }: CountOptions):
 export async function countLost(session: Session, entity: Entity, source: Side): Promise<PlannedEntity | undefined> {
   const table = tableOf(entity, source.release)?.table;
   if (table === undefined || source.schema.tables[table] === undefined) return undefined;
-  const [row] = await session.query<{ n: string }>(`select count(*) as n from ${identifier(table)}`);
+  const from = tableOf(entity, source.release)?.from ?? identifier(table);
+  const [row] = await session.query<{ n: string }>(`select count(*) as n from ${from}`);
   const sourceRows = Number(row?.n ?? 0);
   if (sourceRows === 0) return undefined;
   const reason = entity.lost ?? "the target has no place for them";

@@ -4,31 +4,35 @@ import { dagRun as dagRunEntity } from "../../airflow/entities/dag-run.ts";
 import { entities } from "../../airflow/entities/index.ts";
 import type { Entity } from "../../domain/entity.ts";
 import type { Finding } from "../../domain/finding.ts";
-import type { Plan, PlannedEntity } from "../../domain/plan.ts";
+import { NO_CONFLICTS, type Plan, type PlannedEntity, type SettledConflicts } from "../../domain/plan.ts";
 import { isProblem, Problem } from "../../domain/problem.ts";
 import type { Secret } from "../../domain/secret.ts";
+import type { Selection } from "../../domain/selection.ts";
 import type { Session } from "../../ports/database.ts";
 import { allLanes, dagRunOf } from "../copy/copy-context.ts";
+import { idRulesBefore, readIdMaps } from "../copy/id-rules.ts";
 import { hasLedger } from "../copy/ledger.ts";
 import { type ProbedSide, probeSide } from "../probe/probe-side.ts";
 import { exclusionsFor, resolveSelection } from "../select/filters.ts";
 import { isSelected } from "../select/match.ts";
 import { NO_ID_RULES } from "../translate/translate.ts";
-import { checkObjects, checkSecrets, checkTargetKey } from "./checks-objects.ts";
-import { checkDirection, checkIndexes, checkLengths, checkPaused, checkRuns, checkTables } from "./checks-target.ts";
+import { checkFits } from "./checks-fits.ts";
+import { checkSecrets, checkTargetKey } from "./checks-objects.ts";
+import { checkDirection, checkIndexes, checkLengths, checkPaused, checkServers, checkTables } from "./checks-target.ts";
+import { type Conflicts, settleConflicts } from "./conflicts.ts";
 import { countLost, countRows, type LostField } from "./count-rows.ts";
 import type { PlanCheck, PlanContext, PlanJob } from "./plan-job.ts";
 import * as problems from "./problems.ts";
 import { checkRights } from "./rights.ts";
 
 const CHECKS: readonly PlanCheck[] = [
+  checkServers,
   checkDirection,
   checkSecrets,
   checkTargetKey,
   checkPaused,
-  checkRuns,
-  checkObjects,
   checkLengths,
+  checkFits,
   checkTables,
   checkIndexes,
 ];
@@ -64,6 +68,14 @@ function keysOf(keys: Secret | undefined, setting: string) {
 
 type Sessions = { readonly source: Session; readonly target: Session };
 
+/** Throws CONFLICT_CHOICE_UNKNOWN for what is no kind of content, or follows its run. */
+function assertChoicesKnown({ onConflict }: Selection): void {
+  const known = entities.filter((each) => each.load === "merge" || each.id === "dag_run").map((each) => each.id);
+  const unknown = Object.keys(onConflict).filter((id) => !known.includes(id));
+  if (unknown.length === 0) return;
+  throw problems.conflictChoiceUnknown({ entities: unknown.join(", "), known: known.join(", ") });
+}
+
 /** What is known before the first row is read. Throws NOTHING_SELECTED where the patterns name no kind of content. */
 async function openJob(job: PlanJob) {
   const [sourceKeys, targetKeys] = [
@@ -75,8 +87,9 @@ async function openJob(job: PlanJob) {
   if (selected.length === 0) {
     throw problems.nothingSelected({ patterns: job.selection.entities.join(" "), what: "kind of content" });
   }
+  assertChoicesKnown(job.selection);
   const sides = { sourceSide: probed.source.side, targetSide: probed.target.side, entities: selected };
-  const lanes = allLanes(sides, NO_ID_RULES);
+  const lanes = allLanes(sides, idRulesBefore(sides));
   return {
     job,
     ...probed,
@@ -100,21 +113,34 @@ async function openContext(opened: Awaited<ReturnType<typeof openJob>>, sessions
     targetSession: sessions.target,
     digestKey: randomBytes(32),
     resolved,
+    ids: {
+      ...NO_ID_RULES,
+      maps: await readIdMaps(sessions.source, sessions.target, {
+        sourceSide: opened.source.side,
+        targetSide: opened.target.side,
+      }),
+    },
   };
 }
 
+interface Look {
+  readonly opened: Awaited<ReturnType<typeof openJob>>;
+  readonly context?: PlanContext;
+  readonly settled?: Conflicts["settled"];
+  readonly findings: readonly Finding[];
+}
+
 /** Rights first: without them nothing else can be looked at. */
-async function look(
-  job: PlanJob,
-  sessions: Sessions,
-): Promise<{ opened: Awaited<ReturnType<typeof openJob>>; context?: PlanContext; findings: readonly Finding[] }> {
+async function look(job: PlanJob, sessions: Sessions): Promise<Look> {
   const opened = await openJob(job);
   const missing = await checkRights(opened, sessions);
   if (missing.length > 0) return { opened, findings: missing };
-  const context = await openContext(opened, sessions);
+  const unsettled = await openContext(opened, sessions);
+  const { settled, findings: conflicts } = await settleConflicts(unsettled);
+  const context = { ...unsettled, resolved: { ...unsettled.resolved, kept: settled } };
   const findings: Finding[] = [];
   for (const check of CHECKS) findings.push(...(await check(context)));
-  return { opened, context, findings };
+  return { opened, context, settled, findings: [...findings, ...conflicts] };
 }
 
 async function readCopied(context: PlanContext): Promise<ReadonlyMap<string, number>> {
@@ -181,7 +207,7 @@ export async function makePlan(job: PlanJob): Promise<Plan> {
   await using source = await job.source.session();
   await using target = await job.target.session();
   return await source.transaction(async () => {
-    const { opened, context, findings } = await look(job, { source, target });
+    const { opened, context, settled, findings } = await look(job, { source, target });
     const counted = context === undefined ? { entities: [], findings: [] } : await countAll(context);
     return {
       format: 1,
@@ -192,6 +218,7 @@ export async function makePlan(job: PlanJob): Promise<Plan> {
       target: opened.target.facts,
       selection: job.selection,
       acceptsLoss: job.acceptLoss,
+      conflicts: settled ?? NO_CONFLICTS,
       entities: counted.entities,
       findings: [...findings, ...counted.findings],
       estimate: estimate(counted.entities),
@@ -214,6 +241,18 @@ export function staleParts(plan: Plan, now: { source: ProbedSide; target: Probed
   return parts;
 }
 
+/** Conflicts that the plan does not know: nobody has said what becomes of them. */
+function conflictsSince(then: SettledConflicts, now: SettledConflicts): number {
+  const names = ({ keptObjects, replacedObjects, keptRuns, replacedRuns }: SettledConflicts) => [
+    ...Object.entries({ ...keptObjects, ...replacedObjects }).flatMap(([entity, keys]) =>
+      keys.map((key) => `${entity} ${key}`),
+    ),
+    ...[...keptRuns, ...replacedRuns].map((run) => JSON.stringify([run.dag_id, run.run_id])),
+  ];
+  const known = new Set(names(then));
+  return names(now).filter((name) => !known.has(name)).length;
+}
+
 interface Held {
   readonly plan: Plan;
   readonly file: string;
@@ -233,9 +272,12 @@ export async function assertPlanHolds(job: PlanJob, { plan, file, probed, isBegu
   if (isBegun) return;
   await using source = await job.source.session();
   await using target = await job.target.session();
-  const now = await source.transaction(async () => {
-    const { findings } = await look(job, { source, target });
-    return findings.filter((finding) => finding.severity === "blocker");
-  }, "isolation level repeatable read, read only");
-  if (now[0] !== undefined) throw problems.planStale({ file, changes: `${now[0].code}, ${now[0].what}` });
+  const { findings, settled = NO_CONFLICTS } = await source.transaction(
+    () => look(job, { source, target }),
+    "isolation level repeatable read, read only",
+  );
+  const blocker = findings.find((finding) => finding.severity === "blocker");
+  if (blocker !== undefined) throw problems.planStale({ file, changes: `${blocker.code}, ${blocker.what}` });
+  const added = conflictsSince(plan.conflicts, settled);
+  if (added > 0) throw problems.planStale({ file, changes: `${added} rows are in the way that were not` });
 }

@@ -4,14 +4,17 @@ import type { Finding } from "../../domain/finding.ts";
 import type { Secret } from "../../domain/secret.ts";
 import type { Selection } from "../../domain/selection.ts";
 import type { Database, Session } from "../../ports/database.ts";
+import type { TargetTable } from "../../ports/raw-target.ts";
 import type { ProbedSide } from "../probe/probe-side.ts";
 import type { ResolvedSelection } from "../select/filters.ts";
-import type { Translation } from "../translate/translate.ts";
+import type { IdRules, Translation } from "../translate/translate.ts";
 
 /** What a plan is made from. */
 export interface PlanJob {
   readonly source: Database;
   readonly target: Database;
+  /** Set where the target is no Postgres: its tables in their own shape. */
+  readonly targetTables?: readonly TargetTable[];
   readonly sourceKeys?: Secret;
   readonly targetKeys?: Secret;
   readonly selection: Selection;
@@ -37,6 +40,8 @@ export interface PlanContext {
   readonly resolved: ResolvedSelection;
   /** Translation source to target, by entity id, of entities with a place on both sides. */
   readonly translations: ReadonlyMap<string, Translation>;
+  /** Ids of rows that both sides have already, for comparing what refers to them. */
+  readonly ids: IdRules;
 }
 
 /** One check: its findings, none when all is well. */

@@ -26,6 +26,17 @@ export const planBlocked = defineProblem<{ file: string; count: number; first: s
   retry: "after-fix",
 });
 
+export const conflictChoiceUnknown = defineProblem<{ entities: string; known: string }>({
+  code: "CONFLICT_CHOICE_UNKNOWN",
+  what: ({ entities }) => `select.onConflict names what has no choice of its own: ${entities}.`,
+  safe: () => NOTHING,
+  next: ({ known }) => [
+    `use one of ${known}; what hangs on a DAG run follows the choice for dag_run`,
+    "crosswind config show",
+  ],
+  retry: "after-fix",
+});
+
 export const nothingSelected = defineProblem<{ patterns: string; what?: string }>({
   code: "NOTHING_SELECTED",
   what: ({ patterns, what = "DAG of the source" }) => `the selection ${patterns} matches no ${what}.`,

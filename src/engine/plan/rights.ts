@@ -83,14 +83,16 @@ function neededOnTarget({ target, translations }: RightsJob, database: string): 
       .filter(({ entity }) => entity.serial?.rule === "kept")
       .map((translation) => translation.targetTable),
   );
+  const asked = [...translations.values()].flatMap(({ sequence }) => sequence ?? []);
   const sequences = Object.entries(schema.sequences).flatMap(([sequence, owner]) => {
     const table = (owner ?? "").split(".")[0] ?? "";
-    if (!written.has(table)) return [];
+    if (!written.has(table) || asked.includes(sequence)) return [];
     const rights = kept.has(table) ? ["USAGE", "SELECT", "UPDATE"] : ["USAGE"];
     return [{ kind: "SEQUENCE", name: sequence, rights } as const];
   });
   return [
     { kind: "SCHEMA", name: "public", rights: ["USAGE"] },
+    ...asked.map((name) => ({ kind: "SEQUENCE", name, rights: ["USAGE", "SELECT", "UPDATE"] }) as const),
     ...ofTables(
       ["dag", ...read].filter((name) => !written.has(name)),
       target,

@@ -1,8 +1,9 @@
 import type { Entity, Sql } from "../../domain/entity.ts";
+import type { RunKey, SettledConflicts } from "../../domain/plan.ts";
 import { isInRange } from "../../domain/release.ts";
 import type { Selection } from "../../domain/selection.ts";
 import type { Session } from "../../ports/database.ts";
-import type { Translation } from "../translate/translate.ts";
+import { identifier, type Translation } from "../translate/translate.ts";
 import { isSelected, selectsEverything } from "./match.ts";
 
 /** A run that stays behind for now, and why. */
@@ -22,7 +23,14 @@ export interface ResolvedSelection {
   readonly since?: Readonly<Record<string, string>>;
   readonly leftOut: readonly LeftOutRun[];
   readonly without: readonly string[];
+  /** Objects and runs that stay as they are on the target, as the plan settled it. */
+  readonly kept?: KeptOnTarget;
 }
+
+export type KeptOnTarget = Pick<SettledConflicts, "keptObjects" | "keptRuns">;
+
+/** Between the values of a key; Airflow takes no control characters in names. */
+const KEY_SEPARATOR = "\u001f";
 
 /** States that a run does not leave any more. */
 const FINISHED = "('success', 'failed')";
@@ -112,13 +120,18 @@ function runExclusions(
 ): readonly Exclusion[] {
   const [dag, run] = [`c.${scope.dag}`, `c.${scope.run}`];
   const exclusions: Exclusion[] = [];
+  const oneOf = (keys: readonly RunKey[]) => {
+    const pairs = keys.map((each) => `(${literal(each.dag_id)}, ${literal(each.run_id)})`).join(",");
+    return `exists (select 1 from (values ${pairs}) u(dag_id, run_id) where u.dag_id = ${dag} and u.run_id = ${run})`;
+  };
   if (resolved.leftOut.length > 0) {
-    const pairs = resolved.leftOut.map((each) => `(${literal(each.dag_id)}, ${literal(each.run_id)})`).join(",");
     exclusions.push({
       reason: "of runs that are not finished: they come with the cutover",
-      where: `exists (select 1 from (values ${pairs}) u(dag_id, run_id) where u.dag_id = ${dag} and u.run_id = ${run})`,
+      where: oneOf(resolved.leftOut),
     });
   }
+  const kept = resolved.kept?.keptRuns ?? [];
+  if (kept.length > 0) exclusions.push({ reason: "of runs that stay as they are on the target", where: oneOf(kept) });
   if (resolved.since !== undefined) {
     const inRun = `exists (select 1 from ${runs(dagRun)} h where h.dag_id = ${dag} and h.run_id = ${run} and ${sinceFilter(resolved.since, { dag: "h.dag_id", at: "h.at" })})`;
     const older =
@@ -142,6 +155,32 @@ function dagExclusion(dag: Sql, dags: readonly string[]): Exclusion {
   return { reason: "of DAGs that are not selected", where: `not coalesce(${dag} = any ${list(dags)}, false)` };
 }
 
+/**
+ * Rows that link others by their key stay behind with these: where one is left out by name or not on the target, and where the first of
+ * them, whose link it is, stays as it is there.
+ */
+function parentExclusions({ entity, key, columns }: Translation, resolved: ResolvedSelection): readonly Exclusion[] {
+  if (entity.load !== "merge") return [];
+  return columns.flatMap(({ field: name, expression }) => {
+    const { references: parent, namedBy } = entity.fields[name] ?? {};
+    if (parent === undefined || !key.includes(name)) return [];
+    const without = resolved.without
+      .filter((each) => each.startsWith(`${parent}:`))
+      .map((each) => each.slice(parent.length + 1));
+    const ofKept = name === key[0] ? (resolved.kept?.keptObjects[parent] ?? []) : [];
+    const kept = ofKept.map((each) => (JSON.parse(each) as readonly string[]).join(KEY_SEPARATOR));
+    const ofNames = (names: readonly string[], reason: string): readonly Exclusion[] =>
+      namedBy === undefined || names.length === 0
+        ? []
+        : [{ reason, where: `coalesce(c.${identifier(namedBy)}::text = any ${list(names)}, false)` }];
+    return [
+      ...ofNames(without, `their ${parent} is left out by name`),
+      ...ofNames(kept, `their ${parent} stays as it is on the target`),
+      { reason: `the target has no ${parent} that they could belong to`, where: `(${expression}) is null` },
+    ];
+  });
+}
+
 /** Why rows of an entity stay behind, each with its predicate. A row is copied when none of them holds. */
 export function exclusionsFor(
   translation: Translation,
@@ -163,6 +202,19 @@ export function exclusionsFor(
       where: `coalesce(c.${entity.key[0]}::text = any ${list(named)}, false)`,
     });
   }
+  const kept = resolved.kept?.keptObjects[entity.id] ?? [];
+  if (kept.length > 0) {
+    const key = translation.columns
+      .filter(({ field }) => translation.key.includes(field))
+      .map(({ field }) => `coalesce(c.${identifier(field)}::text, '')`)
+      .join(", ");
+    const keys = kept.map((each) => literal((JSON.parse(each) as readonly string[]).join(KEY_SEPARATOR)));
+    exclusions.push({
+      reason: "stay as they are on the target",
+      where: `concat_ws(${literal(KEY_SEPARATOR)}, ${key}) = any (array[${keys.join(",")}]::text[])`,
+    });
+  }
+  exclusions.push(...parentExclusions(translation, resolved));
   if (entity.scope.of !== "environment" && resolved.dags !== undefined)
     exclusions.push(dagExclusion(`c.${entity.scope.dag}`, resolved.dags));
   if (entity.scope.of === "run") exclusions.push(...runExclusions(entity.scope, resolved, context.dagRun));
