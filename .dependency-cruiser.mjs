@@ -71,21 +71,24 @@ export default {
       name: "app-is-the-top",
       comment: "Only the doors import app.ts, which wires everything.",
       severity: "error",
-      from: { path: "^src/", pathNot: [UNIT_TEST, "^src/(server|cli)/", "^src/app\\.ts$"] },
-      to: { path: "^src/app\\.ts$" },
+      from: { path: "^src/", pathNot: [UNIT_TEST, "^src/(server|cli)/", "^src/app(-sides)?\\.ts$"] },
+      to: { path: "^src/app(-sides)?\\.ts$" },
     },
     {
       name: "app-wires-no-doors",
       comment: "app.ts wires ports to adapters; it knows no server, command line or page.",
       severity: "error",
-      from: { path: "^src/app\\.ts$" },
+      from: { path: "^src/app(-sides)?\\.ts$" },
       to: { path: "^src/(server|cli|web)/|^(test|tools|bench|bin)/" },
     },
     {
       name: "folder-without-arrows",
       comment: "A new folder below src/ needs its arrows in this file.",
       severity: "error",
-      from: { path: "^src/", pathNot: [...Object.keys(ARROWS).map((folder) => `^src/${folder}/`), "^src/app\\.ts$"] },
+      from: {
+        path: "^src/",
+        pathNot: [...Object.keys(ARROWS).map((folder) => `^src/${folder}/`), "^src/app(-sides)?\\.ts$"],
+      },
       to: {},
     },
     {

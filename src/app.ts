@@ -1,47 +1,36 @@
 import { randomUUID } from "node:crypto";
 import { type CodecContext, parseFernetKeys } from "./airflow/codecs/index.ts";
+import { type OpenOptions, openSides, type Sides, type WritingTarget } from "./app-sides.ts";
 import { openEmbeddedPostgres } from "./databases/embedded/embedded-postgres.ts";
 import { thisHost } from "./databases/embedded/host.ts";
-import { openPostgres } from "./databases/postgres/postgres.ts";
 import { parsePostgresUrl } from "./databases/postgres/url.ts";
+import { openRawTarget } from "./databases/raw.ts";
+import { dropStagings, openStaging } from "./databases/staging/staging.ts";
 import type { Config } from "./domain/config.ts";
 import type { Plan } from "./domain/plan.ts";
 import type { EventSink } from "./domain/run-event.ts";
 import { Secret } from "./domain/secret.ts";
 import type { Selection } from "./domain/selection.ts";
-import { type CopySummary, defineApply } from "./engine/copy/apply.ts";
-import type { MigrationJob } from "./engine/copy/copy-context.ts";
+import { type CopySummary, defineApply, type ExpectedRows } from "./engine/copy/apply.ts";
+import type { CopyJob, MigrationJob } from "./engine/copy/copy-context.ts";
 import { holdTarget } from "./engine/copy/hold-target.ts";
 import { isBegun, readPlannedSelection } from "./engine/copy/ledger.ts";
+import { applyUnderWay } from "./engine/copy/problems.ts";
+import { assertLanded } from "./engine/land/land.ts";
 import { assertPlanHolds, makePlan, probeBoth, selectedEntities } from "./engine/plan/make-plan.ts";
 import type { PlanJob } from "./engine/plan/plan-job.ts";
 import type { ProbedSide } from "./engine/probe/probe-side.ts";
+import { ledgerOf } from "./engine/upload/land-target.ts";
+import { type Mirror, readCopied, writeCopied } from "./engine/upload/mirror.ts";
+import { mirrorLost } from "./engine/upload/problems.ts";
+import { StagingLedger } from "./engine/upload/staging-ledger.ts";
+import { defineUpload, type UploadJob } from "./engine/upload/upload-run.ts";
 import type { VerifyReport } from "./engine/verify/report.ts";
 import { verifyCopy } from "./engine/verify/verify-copy.ts";
-import type { Database } from "./ports/database.ts";
+import type { KeptRun } from "./ports/raw-target.ts";
 import type { Ended } from "./runs/dbos-runs.ts";
 
-/** Both metadata databases of a configuration: the source read-only at the server. */
-export interface Sides extends AsyncDisposable {
-  readonly source: Database;
-  readonly target: Database;
-}
-
-/** Opens both databases; connections are made when they are first used. Throws DATABASE_URL_INVALID. */
-export function openSides(config: Config): Sides {
-  // One session for the holder of the read snapshot and one to probe, besides one per lane.
-  const maxSessions = config.lanes + 3;
-  const source = openPostgres({ url: config.source.database, name: "source", readOnly: true, maxSessions });
-  const target = openPostgres({ url: config.target.database, name: "target", maxSessions });
-  return {
-    source,
-    target,
-    [Symbol.asyncDispose]: async () => {
-      await source[Symbol.asyncDispose]();
-      await target[Symbol.asyncDispose]();
-    },
-  };
-}
+export { openDoctorSource, openDoctorTarget, openTarget, openTargetStatus } from "./app-sides.ts";
 
 function planJob(
   config: Config,
@@ -51,6 +40,7 @@ function planJob(
   return {
     source: sides.source,
     target: sides.target,
+    ...(sides.upload === undefined ? {} : { targetTables: sides.upload.tables }),
     ...(config.source.fernetKey === undefined ? {} : { sourceKeys: config.source.fernetKey }),
     ...(config.target.fernetKey === undefined ? {} : { targetKeys: config.target.fernetKey }),
     selection: config.select,
@@ -58,16 +48,23 @@ function planJob(
   };
 }
 
-/** Reads both sides and makes a plan; writes nothing. */
-export async function plan(config: Config, options: Pick<PlanJob, "acceptLoss" | "now" | "version">): Promise<Plan> {
-  await using sides = openSides(config);
-  return await makePlan(planJob(config, sides, { ...options, id: randomUUID() }));
+/** Reads both sides and makes a plan; writes nothing to them. */
+export async function plan(
+  config: Config,
+  options: Pick<PlanJob, "acceptLoss" | "now" | "version"> & OpenOptions,
+): Promise<Plan> {
+  await using sides = await openSides(config, options);
+  const { acceptLoss, now, version } = options;
+  const made = await makePlan(planJob(config, sides, { acceptLoss, now, version, id: randomUUID() }));
+  return { ...made, findings: [...(sides.upload?.missing ?? []), ...sides.findings, ...made.findings] };
 }
 
 export interface VerifyOptions {
   /** Patterns of DAGs; default: everything that was copied. */
   readonly dags?: readonly string[];
   readonly now: () => Date;
+  /** The folder of `.crosswind/`. Default: the current one. */
+  readonly homeDir?: string;
   readonly signal: AbortSignal;
   readonly onEvent: EventSink;
 }
@@ -100,9 +97,10 @@ function migrationJob(config: Config, sides: Sides, { probed, selection }: Known
   };
 }
 
-/** Compares what was copied with the source; writes nothing. */
+/** Compares what was copied with the source; writes nothing. Throws LANDING_UNFIT, and whatever stops the comparison. */
 export async function verifyEnvironment(config: Config, options: VerifyOptions): Promise<VerifyReport> {
-  await using sides = openSides(config);
+  await using sides = await openSides(config, options);
+  assertLanded(sides.findings);
   const probed = await probeBoth(sides);
   // What was copied is compared, also where the configuration has been changed since, or flags had narrowed the plan.
   const select = (await readPlannedSelection(sides.target, probed.source.facts.identity)) ?? config.select;
@@ -146,11 +144,47 @@ export interface ApplyOptions {
 /**
  * Does what a plan says, or goes on where an earlier apply of it stopped.
  *
- * Throws PLAN_BLOCKED, PLAN_STALE, and whatever stops the copy.
+ * Throws PLAN_BLOCKED, PLAN_STALE, LANDING_UNFIT, TARGET_MIRROR_LOST, and whatever stops the copy.
  */
 export async function apply(config: Config, options: ApplyOptions): Promise<Ended<CopySummary>> {
-  const { plan: planned } = options;
-  await using sides = openSides({ ...config, select: planned.selection });
+  await using resources = new AsyncDisposableStack();
+  // Takes a while, in which the databases can be asked; whoever needs it waits for it.
+  void import("./runs/dbos-runs.ts").catch(() => undefined);
+  const raw = openRawTarget(config.target.database);
+  if (raw === undefined) return (await applyTo(config, options)).ended;
+  resources.use(raw);
+  const held = await raw.hold();
+  if (held === undefined) throw applyUnderWay({ where: raw.label });
+  resources.use(held);
+  const place = { source: raw.address, server: config.staging, homeDir: options.homeDir };
+  const home = resources.use(await openStaging({ ...place, purpose: "target" }));
+  const ledger = await ledgerOf(raw, home.database, { make: true });
+  const known = await ledger.readRun(options.plan.id);
+  if (known?.summary !== undefined)
+    return { state: "done", result: JSON.parse(known.summary) as CopySummary, wasDone: true };
+  const writing = { run: options.plan.id, target: raw, home, ledger };
+  const { ended, mirror } = await applyTo(config, { ...options, writing, known });
+  // What is not uploaded of other runs is told from the target as it is now.
+  if (ended.state === "done" && mirror !== undefined) {
+    await dropStagings(home.database, { source: raw.address, purpose: "run_" });
+  }
+  return ended;
+}
+
+interface ApplyToOptions extends ApplyOptions {
+  readonly writing?: WritingTarget;
+  /** What the target knows of the run. */
+  readonly known?: KeptRun | undefined;
+}
+
+async function applyTo(
+  config: Config,
+  options: ApplyToOptions,
+): Promise<{ readonly ended: Ended<CopySummary>; readonly mirror?: Mirror | undefined }> {
+  const { plan: planned, writing, known } = options;
+  await using sides = await openSides({ ...config, select: planned.selection }, options);
+  const mirror = sides.upload?.mirror;
+  if (known !== undefined && known.mirror !== mirror?.id) throw mirrorLost({ file: options.planFile });
   const job = planJob({ ...config, select: planned.selection }, sides, {
     acceptLoss: planned.acceptsLoss,
     now: options.now,
@@ -165,27 +199,85 @@ export async function apply(config: Config, options: ApplyOptions): Promise<Ende
     probed,
     isBegun: await isBegun(sides.target, planned.id),
   });
+  assertLanded(sides.findings);
   const expected = Object.fromEntries(planned.entities.map((each) => [each.entity, each.toCopy]));
-  await using definition = defineApply(
+  const copyJob: CopyJob = {
+    ...migrationJob(config, sides, { probed, selection: planned.selection }),
+    run: planned.id,
+    conflicts: planned.conflicts,
+    // A history of days counts from the day it was planned.
+    now: new Date(planned.createdAt),
+    onEvent: options.onEvent,
+  };
+  await using state = await openState(config, options.homeDir);
+  if (writing === undefined || mirror === undefined)
+    return { ended: await runApply(copyJob, { ...options, expected, state, config }) };
+  // A mirror that was lost takes with it what its run has done: another one is another run.
+  const course = `${planned.id} ${mirror.id}`;
+  const before = await readCopied(sides.target);
+  const copied: Ended<CopySummary> =
+    before === undefined
+      ? await runApply(copyJob, { ...options, expected, state, config, course })
+      : { state: "done", result: JSON.parse(before) as CopySummary, wasDone: true };
+  if (copied.state !== "done") return { ended: copied, mirror };
+  const summary = JSON.stringify(copied.result);
+  await writeCopied(sides.target, summary);
+  const uploaded = await upload(
     {
-      ...migrationJob(config, sides, { probed, selection: planned.selection }),
       run: planned.id,
-      // A history of days counts from the day it was planned.
-      now: new Date(planned.createdAt),
+      target: writing.target,
+      mirror: sides.target,
+      mirrorId: mirror.id,
+      release: probed.target.side.release,
+      ledger: writing.ledger,
+      hasOwnLedger: !(writing.ledger instanceof StagingLedger),
+      summary,
       onEvent: options.onEvent,
     },
-    expected,
+    { ...options, state, config, course: `${course} upload` },
   );
-  await using state = await openState(config, options.homeDir);
-  // Loaded when it is needed: it is most of what the process would load, and `--help` needs none of it.
+  return { ended: uploaded.state === "done" ? { ...copied, wasDone: uploaded.wasDone } : uploaded, mirror };
+}
+
+async function upload(job: UploadJob, options: Omit<RunApplyOptions, "expected">): Promise<Ended<null>> {
   const { runDurably } = await import("./runs/dbos-runs.ts");
+  const { state, config } = options;
   return await runDurably({
-    run: planned.id,
-    definition,
+    run: options.course ?? job.run,
+    definition: defineUpload(job),
     stateUrl: state.url,
     stateLabel: state.label,
     lanes: config.lanes,
     version: options.version,
     signal: options.signal,
   });
+}
+
+interface RunApplyOptions extends Pick<ApplyOptions, "version" | "signal" | "onEvent"> {
+  readonly expected: ExpectedRows;
+  readonly state: StateDatabase;
+  readonly config: Pick<Config, "lanes" | "snapshotMinutes">;
+  /** The id of the durable run. Default: that of the plan. */
+  readonly course?: string;
+}
+
+/** Starts the run again, with a new read snapshot, for as long as it is stopped by the age of the old one only. */
+async function runApply(job: CopyJob, options: RunApplyOptions): Promise<Ended<CopySummary>> {
+  // Loaded when it is needed: it is most of what the process would load, and `--help` needs none of it.
+  const { runDurably } = await import("./runs/dbos-runs.ts");
+  const { expected, state, config } = options;
+  for (;;) {
+    await using definition = defineApply(job, { expected, maxSnapshotMs: config.snapshotMinutes * 60_000 });
+    const ended = await runDurably({
+      run: options.course ?? job.run,
+      definition,
+      stateUrl: state.url,
+      stateLabel: state.label,
+      lanes: config.lanes,
+      version: options.version,
+      signal: AbortSignal.any([options.signal, definition.snapshotTooOld]),
+    });
+    if (ended.state === "done" || options.signal.aborted) return ended;
+    options.onEvent({ kind: "snapshot-renewed" });
+  }
 }

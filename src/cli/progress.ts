@@ -12,18 +12,21 @@ export interface Progress {
 }
 
 const PHASES: Readonly<Record<Phase, string>> = {
+  landing: "landing in staging",
   prepare: "comparing types, preparing the target",
   objects: "copying connections, variables, pools and DAGs",
   history: "copying history",
   indexes: "rebuilding indexes and keys",
   finish: "comparing definitions, gathering statistics",
+  upload: "writing the rows to the target",
 };
 
 /** One JSON document a line on standard error, as they happen; bytes are left out, chunks carry them. */
 function ndjson(world: World): Progress {
   return {
     take: (event) => {
-      if (event.kind !== "bytes") world.err(`${JSON.stringify({ at: world.now().toISOString(), ...event })}\n`);
+      if (event.kind !== "bytes" && event.kind !== "landing")
+        world.err(`${JSON.stringify({ at: world.now().toISOString(), ...event })}\n`);
     },
     stop: () => {},
   };
@@ -36,6 +39,8 @@ function sentence(event: RunEvent): string {
       return PHASES[event.phase];
     case "resumed":
       return `going on where an earlier run stopped: ${count(event.chunksThere)} chunks are there`;
+    case "landed":
+      return event.isChanged && event.rows > 0 ? `${event.table}: ${count(event.rows)} rows landed` : "";
     case "chunk":
       return event.isNew
         ? `${event.entity} ${event.chunk}: ${count(event.rows)} rows, ${bytes(event.bytes)}`
@@ -44,10 +49,15 @@ function sentence(event: RunEvent): string {
       return event.names === 0 ? "indexes and keys stay on while loading" : `${event.names} indexes and keys taken off`;
     case "changed":
       return `${event.entity}.${event.field}: ${count(event.count)} ${event.change}`;
+    case "snapshot-renewed":
+      return "the read snapshot of the source is as old as it may be: going on with a new one";
     case "restored":
       return `rebuilt ${event.name}`;
+    case "uploaded":
+      return event.isNew ? `${event.chunk}: ${count(event.rows)} rows written` : `${event.chunk}: already there`;
     case "verified":
       return `${event.entity}: ${count(event.rows)} rows compared`;
+    case "landing":
     case "planned":
     case "bytes":
       return "";
@@ -105,7 +115,8 @@ function bars(world: World, plan: Plan): Progress {
   };
   const take = (event: RunEvent) => {
     if (event.kind === "phase") all.update({ name: name(PHASES[event.phase].slice(0, 30)), speed: speed() });
-    if (event.kind === "resumed" || event.kind === "taken-off") multi.log(`${sentence(event)}\n`);
+    if (event.kind === "resumed" || event.kind === "taken-off" || event.kind === "snapshot-renewed")
+      multi.log(`${sentence(event)}\n`);
     if (event.kind !== "chunk" && event.kind !== "bytes") return;
     const tally = totals.get(event.entity);
     if (tally === undefined || tally.total === 0) return;

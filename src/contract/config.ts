@@ -37,16 +37,35 @@ const without = z
   )
   .describe("Single objects to leave out, as ENTITY:NAME. Default: none.");
 
+const onConflict = z
+  .array(
+    z.string({ error: "must be text" }).regex(/^[a-z_]+=(stop|keep-target|replace)$/, {
+      error: "must be ENTITY=CHOICE, as variable=keep-target; a choice is stop, keep-target or replace",
+    }),
+    { error: "must be a list, as [variable=keep-target]" },
+  )
+  .describe(
+    "What becomes of rows that both sides have with different values, as ENTITY=stop, ENTITY=keep-target or ENTITY=replace. Default: stop.",
+  );
+
 const lanes = z
   .int({ error: "must be a whole number" })
   .min(1, { error: "must be at least 1" })
   .max(32, { error: "must be at most 32" })
   .describe("Chunks copied at once, 1 to 32. Default: 2.");
 
+const snapshotMinutes = z
+  .int({ error: "must be a whole number" })
+  .min(1, { error: "must be at least 1" })
+  .max(1440, { error: "must be at most 1440" })
+  .describe(
+    "Minutes for which history is read from one read snapshot, 1 to 1440; then a new one is taken, so that the source's server can clean up. Default: 60.",
+  );
+
 /** What is read of one setting, whether it comes from a flag, an environment variable or the file. */
 export const settingFields = {
   database: text(
-    `The metadata database: postgresql://USER:PASSWORD@HOST:PORT/DATABASE; SQLAlchemy's driver suffixes are accepted. ${REFERENCE_HINT}`,
+    `The metadata database: postgresql://USER:PASSWORD@HOST:PORT/DATABASE; as a source also mysql://USER:PASSWORD@HOST:PORT/DATABASE (MySQL, MariaDB) and sqlite:////PATH (with three slashes relative to this file). SQLAlchemy's driver suffixes are accepted. ${REFERENCE_HINT}`,
   ),
   fernetKey: text(
     `[core] fernet_key of that Airflow: one key or several separated by commas, newest first. Only as a reference. ${REFERENCE_HINT}`,
@@ -59,10 +78,15 @@ export const settingFields = {
   entities: patterns('Kinds of content to move, as patterns (connection, xcom, log, ...). Default: ["*"].'),
   history,
   without,
+  onConflict,
   state: text(
     `A Postgres for the state of runs, shared by several machines. Default: an embedded one in .crosswind/. ${REFERENCE_HINT}`,
   ),
+  staging: text(
+    `A Postgres server for landing a source that is MySQL, MariaDB or SQLite; its role makes a database there. Default: an embedded one in .crosswind/. ${REFERENCE_HINT}`,
+  ),
   lanes,
+  snapshotMinutes,
 };
 
 function group<S extends z.ZodRawShape>(shape: S, description: string): z.ZodObject<S, z.core.$strict> {
@@ -91,11 +115,16 @@ export const configFile = group(
   {
     source: environment("source").optional(),
     target: environment("target").optional(),
-    select: group({ dags: settingFields.dags, history, entities: settingFields.entities, without }, "What is moved.")
+    select: group(
+      { dags: settingFields.dags, history, entities: settingFields.entities, without, onConflict },
+      "What is moved.",
+    )
       .partial()
       .optional(),
     state: settingFields.state.optional(),
+    staging: settingFields.staging.optional(),
     lanes: lanes.optional(),
+    snapshotMinutes: snapshotMinutes.optional(),
   },
   "Configuration of Crosswind.",
 );

@@ -16,6 +16,10 @@ export interface Config {
   readonly select: Selection;
   /** Another Postgres for the state of runs; undefined: the embedded one in `.crosswind/`. */
   readonly state?: Secret;
+  /** Another Postgres for landing sources that are none; undefined: the embedded one in `.crosswind/`. */
+  readonly staging?: Secret;
   /** Chunks copied at once. Default 2. */
   readonly lanes: number;
+  /** How long history is read from one read snapshot of a Postgres source, in minutes; then a new one is taken. Default 60. */
+  readonly snapshotMinutes: number;
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { DBOS, type WorkflowHandle } from "@dbos-inc/dbos-sdk";
+import pLimit, { type LimitFunction } from "p-limit";
 import type { Secret } from "../domain/secret.ts";
 import type { DurableRun, RunDefinition, WorkItem } from "../ports/durable.ts";
 import { runOfOtherVersion, stateLost, stateUnreachable } from "./problems.ts";
@@ -25,8 +26,12 @@ export type Ended<T> =
   | { readonly state: "done"; readonly result: T; readonly wasDone: boolean }
   | { readonly state: "stopped" };
 
-const ITEM_POLL_MS = 10;
+/** Items fetched for each lane: one is under way, the others wait here, so that no lane waits for the queue's next look. */
+const ITEMS_AHEAD = 3;
+const ITEM_POLL_MS = 50;
+/** How often the end of the last items is looked for, and that of those before them, which end earlier anyway. */
 const RESULT_POLL_MS = 25;
+const EARLIER_RESULT_POLL_MS = 500;
 const MOST_LIVES = 1_000_000;
 
 /** Silent: the views speak, and a log line could quote a row. */
@@ -90,18 +95,25 @@ class Gate {
   }
 }
 
+/** A queue of a run's own. */
+function queueOf(run: string): string {
+  return `items of ${run}`;
+}
+
 class Workflows<T> {
   readonly #options: DurableOptions<T>;
   readonly #gate: Gate;
   readonly #queue: string;
   readonly #item: (item: WorkItem) => Promise<unknown>;
+  readonly #lanes: LimitFunction;
   readonly course: () => Promise<T>;
 
   constructor(options: DurableOptions<T>, gate: Gate) {
     this.#options = options;
     this.#gate = gate;
-    this.#queue = `items of ${options.run}`;
-    this.#item = DBOS.registerWorkflow((item: WorkItem) => this.#step(item.kind, () => options.definition.item(item)), {
+    this.#queue = queueOf(options.run);
+    this.#lanes = pLimit(options.lanes);
+    this.#item = DBOS.registerWorkflow((item: WorkItem) => this.#do(item), {
       name: "item",
       maxRecoveryAttempts: MOST_LIVES,
     });
@@ -110,7 +122,7 @@ class Workflows<T> {
 
   async registerQueue(): Promise<void> {
     await DBOS.registerQueue(this.#queue, {
-      workerConcurrency: this.#options.lanes,
+      workerConcurrency: this.#options.lanes * ITEMS_AHEAD,
       minPollingIntervalMs: ITEM_POLL_MS,
       onConflict: "always_update",
     });
@@ -118,6 +130,12 @@ class Workflows<T> {
 
   async #step<R>(name: string, work: () => Promise<R>): Promise<R> {
     return await DBOS.runStep(() => this.#gate.pass(work), { name });
+  }
+
+  /** The lane is taken outside of the gate: what waits for one is not under way, and is not begun when the gate closes meanwhile. */
+  async #do(item: WorkItem): Promise<unknown> {
+    const work = () => this.#options.definition.item(item);
+    return await DBOS.runStep(() => this.#lanes(() => this.#gate.pass(work)), { name: item.kind });
   }
 
   async #run(): Promise<T> {
@@ -141,7 +159,11 @@ class Workflows<T> {
       handles.push(await DBOS.startWorkflow(this.#item, { workflowID, queueName: this.#queue })(item));
     }
     const results: unknown[] = [];
-    for (const handle of handles) results.push(await handle.getResult({ pollingIntervalMs: RESULT_POLL_MS }));
+    const last = handles.length - ITEMS_AHEAD * this.#options.lanes;
+    for (const [index, handle] of handles.entries()) {
+      const pollingIntervalMs = index < last ? EARLIER_RESULT_POLL_MS : RESULT_POLL_MS;
+      results.push(await handle.getResult({ pollingIntervalMs }));
+    }
     return results;
   }
 }
@@ -157,6 +179,8 @@ async function launch<T>(options: DurableOptions<T>, workflows: Workflows<T>): P
     systemDatabaseUrl: options.stateUrl.reveal(),
     applicationVersion: options.version,
     executorID: `run ${options.run}`,
+    // Else it would take items of every other run in the same state database, and do them as its own.
+    listenQueues: [queueOf(options.run)],
     logger: quiet,
     useListenNotify: false,
     // Its timeout is set by a query that runs into the next one, which the driver warns about on the user's terminal.

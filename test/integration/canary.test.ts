@@ -27,6 +27,7 @@ const CANARY = {
   rendered: "canary-10-rendered",
   logExtra: "canary-11-extra",
   executorConfig: "canary-12-executor",
+  passwordHash: "scrypt:32768:8:1$canary-18$hash",
 } as const;
 
 const COMMANDS = ["init", "doctor", "verify", "config-show"].filter((name) =>
@@ -53,6 +54,7 @@ async function plant({ source }: Environment): Promise<void> {
   await source.query(
     `insert into connection (conn_id, conn_type, password, extra, is_encrypted, is_extra_encrypted, host) values
        ('canary_plain', 'http', '${CANARY.plainPassword}', '{"token": "${CANARY.connectionExtra}"}', false, false, 'example.com');
+     update ab_user set password = '${CANARY.passwordHash}';
      insert into variable (key, val, is_encrypted) values ('canary_plain', '${CANARY.plainVariable}', false);
      insert into xcom (dag_run_id, task_id, map_index, key, dag_id, run_id, value, timestamp)
        select dag_run_id, task_id, map_index, k, dag_id, run_id, v, now() from (select * from xcom where ${at} limit 1) x,
@@ -126,20 +128,14 @@ test("no command, whether it works or fails, prints or saves a secret", async ()
   }
   const planned = await both(["plan", "--show", "findings"]);
   await once(["apply"], { STATE_DATABASE_URL: wrongPassword });
-  // Refusals that make the server quote the row: a check, a NOT NULL, a trigger's own message, a statement of another kind.
+  // Refusals that make the server quote the row: checks, a trigger's own message, a statement of another kind. In the order in which one lane
+  // comes by the tables, so that each of them stops an apply.
+  const oneLane = { CROSSWIND_LANES: "1" };
   const codes: (string | undefined)[] = [];
   const refusals = [
     [
       "alter table connection add constraint refuse check (host <> 'example.com') not valid",
       "alter table connection drop constraint refuse",
-    ],
-    [
-      "alter table xcom add constraint refuse check (value::text not like '%canary%') not valid",
-      "alter table xcom drop constraint refuse",
-    ],
-    [
-      "alter table rendered_task_instance_fields add constraint refuse check (rendered_fields::text not like '%canary%') not valid",
-      "alter table rendered_task_instance_fields drop constraint refuse",
     ],
     [
       `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no: %', new; end $$;
@@ -151,16 +147,24 @@ test("no command, whether it works or fails, prints or saves a secret", async ()
        create trigger refuse before insert on log for each row execute function refuse()`,
       "drop function refuse cascade",
     ],
+    [
+      "alter table xcom add constraint refuse check (value::text not like '%canary%') not valid",
+      "alter table xcom drop constraint refuse",
+    ],
+    [
+      "alter table rendered_task_instance_fields add constraint refuse check (rendered_fields::text not like '%canary%') not valid",
+      "alter table rendered_task_instance_fields drop constraint refuse",
+    ],
   ] as const;
   for (const [refuse, mend] of refusals) {
     await environment.target.query(refuse);
-    codes.push((await once(["apply", "--json"])).problem?.code);
+    codes.push((await once(["apply", "--json"], oneLane)).problem?.code);
     await environment.target.query(mend);
   }
   // The connection is lost in the middle, the key changes, and the rest.
   await environment.target.query(
     `create function lose() returns trigger language plpgsql as $$ begin perform pg_terminate_backend(pg_backend_pid()); return null; end $$;
-     create trigger lose after insert on log for each statement execute function lose()`,
+     create trigger lose after insert on rendered_task_instance_fields for each statement execute function lose()`,
   );
   const lost = await once(["apply", "--json"]);
   await environment.target.query("drop function lose cascade");
@@ -169,7 +173,8 @@ test("no command, whether it works or fails, prints or saves a secret", async ()
   await both(["status"]);
   if (COMMANDS.includes("verify")) {
     await environment.target.query(
-      "update variable set val = 'canary-17-other', is_encrypted = false where key = 'canary_plain'",
+      `update variable set val = 'canary-17-other', is_encrypted = false where key = 'canary_plain';
+       update ab_user set password = 'pbkdf2:canary-19-other'`,
     );
     await both(["verify"]);
   }
@@ -179,7 +184,7 @@ test("no command, whether it works or fails, prints or saves a secret", async ()
   expect([lost.problem?.code, stale.problem?.code]).toEqual(["DATABASE_CONNECTION_LOST", "PLAN_STALE"]);
   expect(applied.code, applied.output).toBe(0);
   expect(seen.filter((each) => ![0, 1, 2, 3].includes(each.code ?? -1)).map((each) => each.output)).toEqual([]);
-  const more = ["canary-13-url", "canary-14-ssl", "canary-15-key", "canary-17-other", role.password];
+  const more = ["canary-13-url", "canary-14-ssl", "canary-15-key", "canary-17-other", "canary-19-other", role.password];
   const secrets = forbidden(environment, more);
   for (const ran of seen) expectSilent(`${ran.output} `, secrets, ran.output.slice(0, 200));
   expectSilent(await filesIn(environment.folder), secrets, "the folder of the configuration");

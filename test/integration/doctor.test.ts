@@ -79,8 +79,8 @@ async function examine({ source, target, sourceKey, targetKey, openState }: Give
   await using from = openPostgres({ url: new Secret(source), name: "source", readOnly: true });
   await using to = openPostgres({ url: new Secret(target), name: "target" });
   return await runDoctor({
-    source: { database: from, ...(sourceKey === undefined ? {} : { fernetKey: new Secret(sourceKey) }) },
-    target: { database: to, ...(targetKey === undefined ? {} : { fernetKey: new Secret(targetKey) }) },
+    source: { open: async () => from, ...(sourceKey === undefined ? {} : { fernetKey: new Secret(sourceKey) }) },
+    target: { open: async () => to, ...(targetKey === undefined ? {} : { fernetKey: new Secret(targetKey) }) },
     ...(openState === undefined ? {} : { openState }),
     now: () => new Date(),
   });

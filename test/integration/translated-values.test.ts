@@ -78,7 +78,7 @@ describe("2.10.5 to 3.3.2", () => {
     expect(again).toEqual(ids);
     expect(new Set(ids).size).toBe(3);
     for (const id of ids) {
-      expect(id).toMatch(/^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-8[\da-f]{3}-[\da-f]{12}$/);
+      expect(id).toMatch(/^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/);
       expect(Number.parseInt(id.replaceAll("-", "").slice(0, 12), 16)).toBe(DATE.getTime());
     }
   });
@@ -281,4 +281,33 @@ test("the name of an event is cut to the 30 characters that a log up to 2.8 has 
 
   expect(column(await source.on("2.8.4", "log"), "event")).toEqual(["e".repeat(30)]);
   expect(column(await source.on("2.9.3", "log"), "event")).toEqual(["e".repeat(60)]);
+});
+
+test("of users whose names differ in case alone the oldest goes where names do not, with its roles", async () => {
+  const source = await aSource("2.2.5");
+  await source.insert("ab_user", { id: 4, username: "Ann", email: "a" }, { id: 9, username: "ann", email: "b" });
+  await source.insert("ab_role", { id: 1, name: "Viewer" });
+  await source.insert("ab_user_role", { user_id: 4, role_id: 1 }, { user_id: 9, role_id: 1 });
+
+  expect(column(await source.on("3.3.2", "user"), "username")).toEqual(["Ann"]);
+  expect(column(await source.on("3.3.2", "user_role"), "user_id")).toEqual([4]);
+  expect(column(await source.on("2.0.2", "user"), "username").toSorted()).toEqual(["Ann", "ann"]);
+});
+
+test("roles of 1.10 go without their permissions where these are called otherwise", async () => {
+  const source = await aSource("1.10.15");
+  await source.insert("ab_role", { id: 1, name: "analysts" });
+  await source.insert("ab_permission", { id: 2, name: "can_dag_read" });
+  await source.insert("ab_view_menu", { id: 3, name: "sales" });
+  await source.insert("ab_permission_view", { id: 4, permission_id: 2, view_menu_id: 3 });
+  await source.insert("ab_permission_view_role", { permission_view_id: 4, role_id: 1 });
+  const kinds = ["role", "permission_action", "permission_resource", "permission", "role_permission"];
+  const rowsOn = async (target: Release) => {
+    const counts: number[] = [];
+    for (const kind of kinds) counts.push((await source.on(target, kind)).length);
+    return counts;
+  };
+
+  expect(await rowsOn("2.10.5")).toEqual([1, 0, 0, 0, 0]);
+  expect(await rowsOn("1.10.15")).toEqual([1, 1, 1, 1, 1]);
 });

@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { z } from "zod";
-import { openSides, openState } from "../../app.ts";
+import { openDoctorSource, openDoctorTarget, openState, openTarget } from "../../app.ts";
 import type { Config } from "../../domain/config.ts";
 import type { Finding } from "../../domain/finding.ts";
 import { isProblem } from "../../domain/problem.ts";
@@ -20,10 +20,11 @@ export const doctorCommand = defineCommand({
   async run({ world, configFile }) {
     const loaded = await loadConfig({ file: configFile, env: world.env, cwd: world.cwd });
     const { config } = loaded;
-    await using sides = openSides(config);
+    await using source = openDoctorSource(config, { homeDir: dirname(configFile) });
+    await using target = openDoctorTarget(config, { homeDir: dirname(configFile) });
     const report = await runDoctor({
-      source: { ...config.source, database: sides.source },
-      target: { ...config.target, database: sides.target },
+      source,
+      target,
       openState: () => tryState(config, dirname(configFile)),
       now: world.now,
     });
@@ -38,9 +39,9 @@ export const doctorCommand = defineCommand({
 async function tryState(config: Config, homeDir: string): Promise<string> {
   await using state = await openState(config, homeDir);
   if (config.state === undefined) return state.label;
-  await using opened = openSides({ ...config, target: { database: state.url } });
+  await using opened = openTarget({ ...config, target: { database: state.url } });
   try {
-    await opened.target.query("select 1");
+    await opened.query("select 1");
     return state.label;
   } catch (error) {
     if (!isProblem(error)) throw error;

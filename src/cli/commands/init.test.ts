@@ -50,7 +50,15 @@ test("writes a configuration that reads back as it was given, and a schema for e
   const { config } = await loadConfig({ file: context.configFile, env, cwd: "/" });
   expect(text.split("\n")[0]).toBe("# yaml-language-server: $schema=.crosswind/crosswind.schema.json");
   expect(text).toContain('fernetKey: "file:./target key.txt"');
-  expect(Object.keys(schema.properties)).toEqual(["source", "target", "select", "state", "lanes"]);
+  expect(Object.keys(schema.properties)).toEqual([
+    "source",
+    "target",
+    "select",
+    "state",
+    "staging",
+    "lanes",
+    "snapshotMinutes",
+  ]);
   expect(config.target.database.reveal()).toBe(FLAGS.targetDatabase);
   expect(config.select).toMatchObject({ dags: ["*", "!tmp_*"], history: { kind: "days", days: 90 } });
   expect(initView.human(value, { isTerminal: false, width: 100 })).toMatch(/Next: crosswind doctor$/);

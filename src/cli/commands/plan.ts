@@ -1,10 +1,11 @@
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { plan } from "../../app.ts";
 import { defineCommand, exitCodeOf } from "../command.ts";
 import { loadConfig } from "../config/load.ts";
 import { selectionOptions } from "../config/options.ts";
 import { writePlan } from "../plan-file.ts";
+import { showProgress } from "../progress.ts";
 import { VERSION } from "../version.ts";
 import { planView } from "../views/plan.ts";
 
@@ -29,9 +30,12 @@ export const planCommand = defineCommand({
     "crosswind plan -o week-1.plan.json --dag 'etl_*' --dag '!etl_tmp_*' --history 90d",
     "crosswind plan --without variable:legacy_token --show findings",
   ],
-  async run({ world, configFile }, { output, acceptLoss, show, ...selection }) {
+  async run({ world, configFile, json, signal }, { output, acceptLoss, show, ...selection }) {
     const { config } = await loadConfig({ file: configFile, env: world.env, cwd: world.cwd, flags: { ...selection } });
-    const planned = await plan(config, { acceptLoss, now: world.now(), version: VERSION });
+    const progress = showProgress(world, { json });
+    const opened = { homeDir: dirname(configFile), onEvent: progress.take, signal };
+    const planned = await plan(config, { acceptLoss, now: world.now(), version: VERSION, ...opened });
+    progress.stop();
     await writePlan(resolve(world.cwd, output), planned);
     return {
       value: { plan: planned, file: output, showAll: show === "findings" },

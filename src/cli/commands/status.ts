@@ -1,5 +1,6 @@
+import { dirname } from "node:path";
 import { z } from "zod";
-import { openSides } from "../../app.ts";
+import { openTargetStatus } from "../../app.ts";
 import { readStatus } from "../../engine/copy/read-status.ts";
 import { defineCommand } from "../command.ts";
 import { loadConfig } from "../config/load.ts";
@@ -13,8 +14,8 @@ export const statusCommand = defineCommand({
   examples: ["crosswind status", "crosswind status --json"],
   async run({ world, configFile }) {
     const { config } = await loadConfig({ file: configFile, env: world.env, cwd: world.cwd });
-    await using sides = openSides(config);
-    await using session = await sides.target.session();
+    await using target = await openTargetStatus(config, { homeDir: dirname(configFile) });
+    await using session = await target.session();
     return { value: await readStatus(session) };
   },
   view: statusView,

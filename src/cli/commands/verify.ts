@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { z } from "zod";
 import { verifyEnvironment } from "../../app.ts";
 import { isEqual } from "../../engine/verify/report.ts";
@@ -28,6 +29,7 @@ export const verifyCommand = defineCommand({
       const report = await verifyEnvironment(config, {
         ...(dag === undefined ? {} : { dags: dag }),
         now: world.now,
+        homeDir: dirname(configFile),
         signal,
         onEvent: progress.take,
       });

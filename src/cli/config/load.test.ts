@@ -50,7 +50,13 @@ test("reads databases and keys from variables and files, and fills in the defaul
   expect(config.target.database.reveal()).toBe("postgresql://two/y");
   expect(config.target.fernetKey).toBeUndefined();
   expect(config.lanes).toBe(2);
-  expect(config.select).toEqual({ dags: ["*"], entities: ["*"], history: { kind: "all" }, without: [] });
+  expect(config.select).toEqual({
+    dags: ["*"],
+    entities: ["*"],
+    history: { kind: "all" },
+    without: [],
+    onConflict: {},
+  });
   expect(findings).toEqual([]);
 });
 

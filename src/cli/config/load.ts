@@ -3,7 +3,7 @@ import type { Config, EnvironmentConfig } from "../../domain/config.ts";
 import type { Finding } from "../../domain/finding.ts";
 import { isProblem } from "../../domain/problem.ts";
 import { Secret } from "../../domain/secret.ts";
-import { EVERYTHING, parseHistory } from "../../domain/selection.ts";
+import { EVERYTHING, parseConflictChoice, parseHistory } from "../../domain/selection.ts";
 import type { ConfigFlags } from "./options.ts";
 import { type Picked, pick, type Sources } from "./pick.ts";
 import * as problems from "./problems.ts";
@@ -169,7 +169,7 @@ function toConfig(resolved: readonly Resolved[]): Config {
     const database = secret(`${side}.database`) ?? new Secret("");
     return { database, ...(fernetKey === undefined ? {} : { fernetKey }) };
   };
-  const state = secret("state");
+  const [state, staging] = [secret("state"), secret("staging")];
   return {
     source: environment("source"),
     target: environment("target"),
@@ -178,8 +178,17 @@ function toConfig(resolved: readonly Resolved[]): Config {
       entities: plain("select.entities") as readonly string[],
       history: parseHistory(String(plain("select.history"))) ?? EVERYTHING.history,
       without: plain("select.without") as readonly string[],
+      // A later choice wins: flags come after the file.
+      onConflict: Object.fromEntries(
+        (plain("select.onConflict") as readonly string[]).flatMap((each) => {
+          const choice = parseConflictChoice(each);
+          return choice === undefined ? [] : [choice];
+        }),
+      ),
     },
     ...(state === undefined ? {} : { state }),
+    ...(staging === undefined ? {} : { staging }),
     lanes: plain("lanes") as number,
+    snapshotMinutes: plain("snapshotMinutes") as number,
   };
 }

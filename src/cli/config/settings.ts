@@ -84,7 +84,17 @@ export const settingSpecs: readonly SettingSpec[] = [
     preset: [],
     isAdded: true,
   },
+  {
+    name: "select.onConflict",
+    env: "CROSSWIND_SELECT_ON_CONFLICT",
+    flag: "onConflict",
+    kind: "list",
+    field: settingFields.onConflict,
+    preset: [],
+    isAdded: true,
+  },
   { name: "state", env: "CROSSWIND_STATE", flag: "state", kind: "url", field: settingFields.state },
+  { name: "staging", env: "CROSSWIND_STAGING", kind: "url", field: settingFields.staging },
   {
     name: "lanes",
     env: "CROSSWIND_LANES",
@@ -92,6 +102,13 @@ export const settingSpecs: readonly SettingSpec[] = [
     kind: "number",
     field: settingFields.lanes,
     preset: 2,
+  },
+  {
+    name: "snapshotMinutes",
+    env: "CROSSWIND_SNAPSHOT_MINUTES",
+    kind: "number",
+    field: settingFields.snapshotMinutes,
+    preset: 60,
   },
 ];
 

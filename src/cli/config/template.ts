@@ -44,8 +44,11 @@ select:
   history: ${/^\d+$/.test(answers.history) ? answers.history : scalar(answers.history)}
   # Single objects to leave out, as variable:legacy_token.
   # without: []
+  # Rows that both sides have with other values: stop, keep-target or replace, by kind of content.
+  # onConflict: [variable=keep-target]
 
 # Chunks copied at once.
 # lanes: 2
+# snapshotMinutes: 60
 `;
 }

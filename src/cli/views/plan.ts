@@ -25,7 +25,8 @@ export function leftBehind({ leftBehind: parts }: PlannedEntity): { readonly row
 }
 
 function sideLine(name: string, side: PlannedSide): string {
-  return `${name}  ${printable(side.label)}  Airflow ${side.airflow} · PostgreSQL ${side.server} · ${bytes(side.sizeBytes)}`;
+  const server = /^\d/.test(side.server) ? `PostgreSQL ${side.server}` : side.server;
+  return `${name}  ${printable(side.label)}  Airflow ${side.airflow} · ${server} · ${bytes(side.sizeBytes)}`;
 }
 
 function entityRow(entity: PlannedEntity): readonly string[] {

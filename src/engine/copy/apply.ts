@@ -1,16 +1,10 @@
-import type { DurableRun, RunDefinition, WorkItem } from "../../ports/durable.ts";
+import type { DurableRun, RunDefinition } from "../../ports/durable.ts";
 import type { ChunkSpec } from "./chunks.ts";
 import type { CopyJob } from "./copy-context.ts";
 import { CopyRun } from "./copy-run.ts";
-import {
-  analyzeTables,
-  compareDefinitions,
-  readTakenOff,
-  restoreOne,
-  type TakenOff,
-  takeOffIndexes,
-} from "./indexes.ts";
+import { analyzeTables, compareDefinitions, restoreOne, type TakenOff, takeOffIndexes } from "./indexes.ts";
 import { finishRun } from "./ledger.ts";
+import { loadHistory } from "./load-history.ts";
 
 /** What an apply did, per entity, from the ledger. */
 export interface CopySummary {
@@ -77,25 +71,6 @@ async function takeOff(run: CopyRun, expected: ExpectedRows): Promise<void> {
   run.job.onEvent({ kind: "taken-off", names });
 }
 
-async function restore(durable: DurableRun, run: CopyRun): Promise<void> {
-  const { job } = run;
-  job.onEvent({ kind: "phase", phase: "indexes" });
-  const items = await durable.step("list what is off", async () => {
-    await using target = await job.target.session();
-    return await readTakenOff(target);
-  });
-  const asItem = (item: TakenOff): WorkItem => ({
-    kind: "restore",
-    key: `restore ${item.id}`,
-    payload: { item, of: items.length },
-  });
-  // Statistics before foreign keys: what checks these is a join that is planned with them.
-  const tables = run.loadedBy("bulk").map(({ optimistic }) => optimistic.targetTable);
-  const analyses = tables.map((table): WorkItem => ({ kind: "analyze", key: `analyze ${table}`, payload: table }));
-  await durable.all([...analyses, ...items.filter((item) => item.kind !== "foreign key").map(asItem)]);
-  await durable.all(items.filter((item) => item.kind === "foreign key").map(asItem));
-}
-
 async function finish(run: CopyRun): Promise<CopySummary> {
   const { job } = run;
   job.onEvent({ kind: "phase", phase: "finish" });
@@ -105,15 +80,27 @@ async function finish(run: CopyRun): Promise<CopySummary> {
   return await readSummary(job);
 }
 
+export interface ApplySettings {
+  readonly expected: ExpectedRows;
+  /** How long history is read from one read snapshot, in milliseconds: for as long, the source's server can not clean up what changed. */
+  readonly maxSnapshotMs: number;
+}
+
+export interface ApplyDefinition extends RunDefinition<CopySummary>, AsyncDisposable {
+  /** Aborted when the read snapshot is too old: the run is to be stopped and started again, which takes a new one. */
+  readonly snapshotTooOld: AbortSignal;
+}
+
 /**
  * The course of an apply. Objects first, because history refers to them; then history in chunks, entity by entity as the foreign keys want it;
  * then what was taken off is put back.
  */
-export function defineApply(job: CopyJob, expected: ExpectedRows): RunDefinition<CopySummary> & AsyncDisposable {
+export function defineApply(job: CopyJob, { expected, maxSnapshotMs }: ApplySettings): ApplyDefinition {
   // The queue hands out items of an earlier life as soon as it is there: before the course has read the ids that they refer to.
   const ready = Promise.withResolvers<CopyRun>();
   ready.promise.catch(() => {});
   let opened: Promise<CopyRun> | undefined;
+  const age = new AbortController();
   const begin = async (durable: DurableRun) => {
     opened = CopyRun.open(job);
     const run = await opened;
@@ -130,11 +117,8 @@ export function defineApply(job: CopyJob, expected: ExpectedRows): RunDefinition
         throw error;
       });
       job.onEvent({ kind: "phase", phase: "history" });
-      const items = chunks.map(
-        (chunk): WorkItem => ({ kind: "chunk", key: `${chunk.entity} ${chunk.name}`, payload: chunk }),
-      );
-      for (const group of byEntity(items)) await durable.all(group);
-      await restore(durable, run);
+      const timer = setTimeout(() => age.abort(), maxSnapshotMs);
+      await loadHistory(durable, run, { chunks, onLoaded: () => clearTimeout(timer) });
       return await durable.step("finish", () => finish(run));
     },
     async item(item) {
@@ -148,23 +132,15 @@ export function defineApply(job: CopyJob, expected: ExpectedRows): RunDefinition
         await analyzeTables(target, [item.payload as string]);
         return null;
       }
-      const { item: off, of } = item.payload as { item: TakenOff; of: number };
+      const off = item.payload as TakenOff;
       await restoreOne(target, off);
-      job.onEvent({ kind: "restored", name: off.name, of });
+      job.onEvent({ kind: "restored", name: off.name });
       return null;
     },
+    snapshotTooOld: age.signal,
     async [Symbol.asyncDispose]() {
       const run = await opened?.catch(() => undefined);
       await run?.[Symbol.asyncDispose]();
     },
   };
-}
-
-function byEntity(items: readonly WorkItem[]): readonly (readonly WorkItem[])[] {
-  const groups = new Map<string, WorkItem[]>();
-  for (const item of items) {
-    const { entity } = item.payload as ChunkSpec;
-    groups.set(entity, [...(groups.get(entity) ?? []), item]);
-  }
-  return [...groups.values()];
 }

@@ -32,6 +32,8 @@ export interface CopyChunkOptions {
   /** Predicate over the canonical row `c`. */
   readonly rows: Sql | undefined;
   readonly codecs: CodecContext;
+  /** Keys of the target's own objects that become the source's. */
+  readonly replaced: readonly string[];
   readonly onBytes: (bytes: number) => void;
 }
 
@@ -99,7 +101,7 @@ async function writeInTransaction(
   return await target.transaction(async () => {
     // First of all: a chunk done twice by two workers waits here, then skips.
     if (!(await claimChunk(target, { run: chunk.run, entity: chunk.entity, chunk: chunk.name }))) return ALREADY_THERE;
-    const merge = options.way === "merge" ? mergeStatements(translation, chunk.run) : undefined;
+    const merge = options.way === "merge" ? mergeStatements(translation, chunk.run, options.replaced) : undefined;
     for (const statement of merge?.before ?? []) await target.query(statement);
     const into = merge === undefined ? identifier(translation.targetTable) : merge.table;
     const copied = await pipe(source, target, translation, { ...options, into });

@@ -1,6 +1,7 @@
 import type { CodecContext } from "../../airflow/codecs/index.ts";
 import { tableOf } from "../../airflow/define-entity.ts";
 import type { Entity } from "../../domain/entity.ts";
+import type { SettledConflicts } from "../../domain/plan.ts";
 import type { EventSink } from "../../domain/run-event.ts";
 import type { Selection } from "../../domain/selection.ts";
 import type { Database } from "../../ports/database.ts";
@@ -28,6 +29,7 @@ export interface MigrationJob {
 export interface CopyJob extends MigrationJob {
   /** The plan's id: the run's, too. */
   readonly run: string;
+  readonly conflicts: SettledConflicts;
   /** The moment that a history of days is counted from. */
   readonly now: Date;
 }

@@ -1,17 +1,16 @@
 import { tableOf } from "../../airflow/define-entity.ts";
 import { dagRun as dagRunEntity } from "../../airflow/entities/dag-run.ts";
-import { entities } from "../../airflow/entities/index.ts";
 import { isInRange } from "../../domain/release.ts";
 import type { Session } from "../../ports/database.ts";
 import { type ResolvedSelection, resolveSelection } from "../select/filters.ts";
-import { type IdRules, identifier, NO_ID_RULES, type Translation, translate } from "../translate/translate.ts";
+import { type IdRules, identifier, NO_ID_RULES, type Translation } from "../translate/translate.ts";
 import { type ChunkSpec, changedSince, chunkOf, cutIntoChunks } from "./chunks.ts";
-import { codecInput } from "./columns.ts";
 import { type Chunk, type CopiedChunk, copyChunk, type WayIn } from "./copy-chunk.ts";
 import { allLanes, type CopyJob, dagRunOf, type Lanes, rowsOf } from "./copy-context.ts";
-import { readIdMap, settleIdRules } from "./id-rules.ts";
+import { givesIds, readIdMaps, settleIdRules } from "./id-rules.ts";
 import { restoreAll } from "./indexes.ts";
 import * as ledger from "./ledger.ts";
+import { makeRoom } from "./replace-runs.ts";
 import { openReadSnapshot, type ReadSnapshot } from "./snapshot.ts";
 import { assertSameTypes } from "./types-check.ts";
 
@@ -58,8 +57,11 @@ export class CopyRun implements AsyncDisposable {
       const isResumed = chunks > 0 && there?.markXid != null;
       const selection = isResumed
         ? await resumeSelection(snapshot.holder, target, { job, dagRun, recorded: there })
-        : await resolveSelection(snapshot.holder, dagRun, { selection: job.selection, now: job.now });
-      const offsets = await target.transaction(async () => {
+        : {
+            ...(await resolveSelection(snapshot.holder, dagRun, { selection: job.selection, now: job.now })),
+            kept: job.conflicts,
+          };
+      const ids = await target.transaction(async () => {
         const translations = [...allLanes(job, NO_ID_RULES).values()].map((lanes) => lanes.optimistic);
         const filenodes = await readFilenodes(snapshot.holder, translations);
         if (there === undefined) {
@@ -72,6 +74,7 @@ export class CopyRun implements AsyncDisposable {
             planned: job.selection,
             selection,
           });
+          await makeRoom(snapshot.holder, target, { job, dagRun });
         }
         return await settleIdRules(snapshot.holder, target, {
           translations,
@@ -79,9 +82,12 @@ export class CopyRun implements AsyncDisposable {
           targetRelease: job.targetSide.release,
         });
       });
-      const isMerged = isResumed || (await ledger.hasEarlierHistory(target, { id: job.run, source: job.identity }));
+      const isReplacing = job.conflicts.replacedRuns.length > 0;
+      const isMerged =
+        isResumed || isReplacing || (await ledger.hasEarlierHistory(target, { id: job.run, source: job.identity }));
       const way: WayIn = isMerged ? "merge" : "direct";
-      const run = new CopyRun(job, { snapshot, selection, dagRun, isResumed, way, ids: { offsets, maps: {} } });
+      const run = new CopyRun(job, { snapshot, selection, dagRun, isResumed, way, ids });
+      await run.loadMaps();
       if (isResumed) job.onEvent({ kind: "resumed", chunksThere: chunks });
       if (there !== undefined) await run.#bringUpToDate(target, there);
       return run;
@@ -102,28 +108,10 @@ export class CopyRun implements AsyncDisposable {
     return [...this.#lanes.values()].filter((lanes) => lanes.optimistic.entity.load === load);
   }
 
-  /** Reads the target's ids of entities whose rows it numbers itself: after they were merged, before anything refers to them. */
+  /** Reads the target's ids of rows that it numbers itself: what it has at first, and again when such rows were merged. */
   async loadMaps(): Promise<void> {
     await using target = await this.job.target.session();
-    const maps: Record<string, readonly (readonly [number, number])[]> = {};
-    const { targetSide } = this.job;
-    // Also of entities that are not copied: what is copied may refer to rows that the target has.
-    for (const { optimistic } of allLanes({ ...this.job, entities }, NO_ID_RULES).values()) {
-      if (optimistic.entity.serial?.rule !== "mapped") continue;
-      const fromTarget = translate(optimistic.entity, {
-        source: targetSide,
-        target: targetSide,
-        ids: NO_ID_RULES,
-        optimistic: true,
-        codecInput,
-      });
-      if (fromTarget === undefined) continue;
-      maps[optimistic.entity.id] = await readIdMap(this.snapshot.holder, target, {
-        fromSource: optimistic,
-        fromTarget,
-      });
-    }
-    this.#ids = { ...this.#ids, maps };
+    this.#ids = { ...this.#ids, maps: await readIdMaps(this.snapshot.holder, target, this.job) };
     this.#lanes = allLanes(this.job, this.#ids);
   }
 
@@ -147,7 +135,7 @@ export class CopyRun implements AsyncDisposable {
   async cut(): Promise<readonly ChunkSpec[]> {
     const chunks: ChunkSpec[] = [];
     for (const lanes of this.loadedBy("bulk")) {
-      const own = await cutIntoChunks(this.snapshot.holder, lanes.optimistic);
+      const own = await cutIntoChunks(this.snapshot, lanes.optimistic);
       this.job.onEvent({ kind: "planned", entity: lanes.optimistic.entity.id, chunks: own.length });
       chunks.push(...own);
     }
@@ -160,9 +148,17 @@ export class CopyRun implements AsyncDisposable {
 
   /** Copies an entity of few rows as one chunk, by merge. */
   async copyObjects(entity: string): Promise<CopiedChunk> {
-    const copied = await this.#copy({ run: this.job.run, entity, name: "all" }, "merge");
-    // Other objects may refer to the ids that the target gave.
-    if (this.lanes(entity).optimistic.entity.serial?.rule === "mapped") await this.loadMaps();
+    return await this.#merge({ run: this.job.run, entity, name: "all" });
+  }
+
+  /** Merges rows and reads the ids that the target gave them: other objects may refer to them, and rows of the same kind to each other. */
+  async #merge(chunk: Chunk): Promise<CopiedChunk> {
+    const copied = await this.#copy(chunk, "merge");
+    const { entity } = this.lanes(chunk.entity).optimistic;
+    if (!givesIds(entity)) return copied;
+    await this.loadMaps();
+    const refersToItself = Object.values(entity.fields).some((field) => field.references === entity.id);
+    if (refersToItself) await this.#copy({ ...chunk, name: ledger.referencesName(chunk.name) }, "merge");
     return copied;
   }
 
@@ -173,9 +169,10 @@ export class CopyRun implements AsyncDisposable {
       targetRelease: this.job.targetSide.release,
     });
     const onBytes = (bytes: number) => this.job.onEvent({ kind: "bytes", entity: chunk.entity, bytes });
+    const replaced = this.job.conflicts.replacedObjects[chunk.entity] ?? [];
     const copied = await copyChunk(
       { source: () => this.snapshot.session(), target: () => this.job.target.session() },
-      { chunk, way, ...lanes, rows, codecs: this.job.codecs, onBytes },
+      { chunk, way, ...lanes, rows, codecs: this.job.codecs, replaced, onBytes },
     );
     this.#report(chunk, copied);
     return copied;
@@ -202,14 +199,15 @@ export class CopyRun implements AsyncDisposable {
     const all = [...this.#lanes.values()].map((lanes) => lanes.optimistic);
     const filenodesNow = await readFilenodes(this.snapshot.holder, all);
     const bring = async (load: "bulk" | "merge") => {
-      for (const { entity, sourceTable } of all) {
+      for (const { entity, sourceTable, isConstant } of all) {
         if (entity.load !== load || !begun.has(entity.id)) continue;
-        const wasRewritten = filenodes[sourceTable] !== filenodesNow[sourceTable];
+        const wasRewritten = isConstant || filenodes[sourceTable] !== filenodesNow[sourceTable];
         const from = tableOf(entity, this.job.sourceSide.release)?.from;
-        const source = wasRewritten ? "true" : changedSince(from, markXid ?? "3");
+        // Of few rows all: which of them are copied may hang on tables that they are not read from.
+        const isWhole = wasRewritten || load === "merge";
+        const source = isWhole ? "true" : changedSince(from, markXid ?? "3");
         const name = ledger.deltaName(markXid ?? "3", this.snapshot.mark);
-        await this.#copy({ run: this.job.run, entity: entity.id, name, source }, "merge");
-        if (entity.serial?.rule === "mapped") await this.loadMaps();
+        await this.#merge({ run: this.job.run, entity: entity.id, name, source });
       }
     };
     await bring("merge");
@@ -226,8 +224,13 @@ export class CopyRun implements AsyncDisposable {
     await target.transaction(() => ledger.beginRun(target, { ...moved, selection: this.selection }));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Ends the read snapshot: the source's server may clean up again. Nothing can be copied afterwards. */
+  async release(): Promise<void> {
     await this.snapshot[Symbol.asyncDispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
   }
 }
 

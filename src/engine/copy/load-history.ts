@@ -1,0 +1,78 @@
+import type { DurableRun, WorkItem } from "../../ports/durable.ts";
+import type { ChunkSpec } from "./chunks.ts";
+import type { CopyRun } from "./copy-run.ts";
+import { readTakenOff, type TakenOff } from "./indexes.ts";
+
+/** Entities that may be loaded at the same time, because none of them refers to another. */
+interface Stage {
+  readonly name: string;
+  readonly entities: readonly string[];
+  readonly items: readonly WorkItem[];
+}
+
+function inStages(run: CopyRun, chunks: readonly ChunkSpec[]): readonly Stage[] {
+  const bulk = run.loadedBy("bulk").map(({ optimistic }) => optimistic.entity);
+  const depths = new Map<string, number>();
+  // Entities come in the order of what they refer to.
+  for (const { id, after } of bulk) depths.set(id, 1 + Math.max(0, ...after.map((each) => depths.get(each) ?? 0)));
+  return [...new Set(depths.values())]
+    .toSorted((a, b) => a - b)
+    .map((depth) => {
+      const entities = bulk.filter(({ id }) => depths.get(id) === depth).map(({ id }) => id);
+      return {
+        name: `stage ${depth}`,
+        entities,
+        items: chunks.filter(({ entity }) => entities.includes(entity)).map(chunkItem),
+      };
+    });
+}
+
+function chunkItem(chunk: ChunkSpec): WorkItem {
+  return { kind: "chunk", key: `${chunk.entity} ${chunk.name}`, payload: chunk };
+}
+
+function restoreItem(item: TakenOff): WorkItem {
+  return { kind: "restore", key: `restore ${item.id}`, payload: item };
+}
+
+/**
+ * Work that makes loaded tables whole: their keys and indexes, and statistics, which the check of foreign keys is planned with. The statistics
+ * of tables without any are left to the server's own autovacuum.
+ */
+async function restoreItems(durable: DurableRun, run: CopyRun, stage: Stage): Promise<readonly WorkItem[]> {
+  const tables = new Set(stage.entities.map((entity) => run.lanes(entity).optimistic.targetTable));
+  const off = await durable.step(`list what is off after ${stage.name}`, async () => {
+    await using target = await run.job.target.session();
+    return (await readTakenOff(target)).filter((item) => tables.has(item.on_table));
+  });
+  const keys = off.filter((item) => item.kind !== "foreign key");
+  const checked = new Set(off.filter((item) => item.kind === "foreign key").map((item) => item.on_table));
+  const analyses = [...checked].map(
+    (table): WorkItem => ({ kind: "analyze", key: `analyze ${table}`, payload: table }),
+  );
+  return [...keys.map(restoreItem), ...analyses];
+}
+
+interface History {
+  readonly chunks: readonly ChunkSpec[];
+  /** The source is not needed any more. */
+  readonly onLoaded: () => void;
+}
+
+/** Loads stage after stage; the indexes of a stage's tables are made while the next one is loaded. Foreign keys last: they need both tables' keys. */
+export async function loadHistory(durable: DurableRun, run: CopyRun, { chunks, onLoaded }: History): Promise<void> {
+  let indexes: readonly WorkItem[] = [];
+  for (const stage of inStages(run, chunks)) {
+    await durable.all([...stage.items, ...indexes]);
+    indexes = await restoreItems(durable, run, stage);
+  }
+  onLoaded();
+  await run.release();
+  run.job.onEvent({ kind: "phase", phase: "indexes" });
+  await durable.all(indexes);
+  const off = await durable.step("list what is off", async () => {
+    await using target = await run.job.target.session();
+    return await readTakenOff(target);
+  });
+  await durable.all(off.map(restoreItem));
+}

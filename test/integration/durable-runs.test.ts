@@ -1,0 +1,63 @@
+import { expect, test } from "vitest";
+import { Secret } from "../../src/domain/secret.ts";
+import type { DurableRun, WorkItem } from "../../src/ports/durable.ts";
+import { type DurableOptions, runDurably } from "../../src/runs/dbos-runs.ts";
+import { freshDatabase, type TestDatabase } from "../support/database.ts";
+
+function itemsOf(run: string): readonly WorkItem[] {
+  return Array.from({ length: 12 }, (_, at) => ({ kind: "chunk", key: `item ${at}`, payload: `${run} ${at}` }));
+}
+
+/** A run whose items note what they were handed. */
+function aRun(
+  state: TestDatabase,
+  run: string,
+  options: { readonly onItem: (payload: string) => void; readonly signal?: AbortSignal },
+): DurableOptions<number> {
+  return {
+    run,
+    definition: {
+      run: async (durable: DurableRun) => (await durable.all(itemsOf(run))).length,
+      item: async (item) => {
+        options.onItem(String(item.payload));
+        return null;
+      },
+    },
+    stateUrl: new Secret(state.url),
+    stateLabel: "the state of a test",
+    lanes: 1,
+    version: "test",
+    signal: options.signal ?? new AbortController().signal,
+  };
+}
+
+test("a run leaves the items of a stopped one in the same state database alone, which does them when it goes on", async () => {
+  await using state = await freshDatabase();
+  const stop = new AbortController();
+  const [before, other, after]: [string[], string[], string[]] = [[], [], []];
+  const onItem = (payload: string) => {
+    before.push(payload);
+    stop.abort();
+  };
+
+  const stopped = await runDurably(aRun(state, "the first", { onItem, signal: stop.signal }));
+  const done = await runDurably(aRun(state, "the other", { onItem: (payload) => other.push(payload) }));
+  const resumed = await runDurably(aRun(state, "the first", { onItem: (payload) => after.push(payload) }));
+
+  expect(stopped).toEqual({ state: "stopped" });
+  expect([done, resumed]).toMatchObject([
+    { state: "done", result: 12 },
+    { state: "done", result: 12 },
+  ]);
+  expect(before).toHaveLength(1);
+  expect(other.toSorted()).toEqual(
+    itemsOf("the other")
+      .map((each) => each.payload)
+      .toSorted(),
+  );
+  expect([...before, ...after].toSorted()).toEqual(
+    itemsOf("the first")
+      .map((each) => each.payload)
+      .toSorted(),
+  );
+});
