@@ -11,10 +11,9 @@ import { cliPage } from "./docs/cli.ts";
 import { configPage, configSchema } from "./docs/config.ts";
 import { entitiesPage } from "./docs/entities.ts";
 import { replaceSection } from "./docs/markdown.ts";
-import { matrix } from "./docs/matrix.ts";
-import { unprovenPairs } from "./docs/pairs.ts";
 import { problemsPage } from "./docs/problems.ts";
 import { speed } from "./docs/speed.ts";
+import { supportPage } from "./docs/support.ts";
 
 const root = dirname(import.meta.dirname);
 const isCheck = process.argv.includes("--check");
@@ -35,20 +34,17 @@ async function read(file: string): Promise<string> {
 }
 
 const cli = await cliPage();
-const readme = replaceSection(await read("README.md"), "matrix", matrix());
 const files: Readonly<Record<string, string>> = {
   "docs/reference/cli.md": cli.text,
   "docs/reference/config.md": configPage(cli.options),
   "docs/reference/crosswind.schema.json": formatted(configSchema()),
   "docs/reference/entities.md": entitiesPage(),
   "docs/reference/problems.md": await problemsPage(root),
-  "README.md": replaceSection(readme, "speed", await speed(root)),
+  "docs/reference/support.md": supportPage(),
+  "README.md": replaceSection(await read("README.md"), "speed", await speed(root)),
 };
 
-const faults = [
-  ...cli.missing.map(({ name, reason }) => `the command "${name}" can not be loaded: ${reason}`),
-  ...(await unprovenPairs(root)),
-];
+const faults = cli.missing.map(({ name, reason }) => `the command "${name}" can not be loaded: ${reason}`);
 for (const [file, text] of Object.entries(files)) {
   if ((await read(file)) === text) continue;
   if (isCheck) {

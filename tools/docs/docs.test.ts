@@ -4,7 +4,6 @@ import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { declaredFindings, declaredIn } from "./findings.ts";
 import { replaceSection, table } from "./markdown.ts";
-import { PROVEN_PAIRS } from "./pairs.ts";
 import { sampleFacts } from "./placeholder.ts";
 import { declaredProblems } from "./problems.ts";
 import { terminalPicture } from "./terminal-svg.ts";
@@ -75,12 +74,6 @@ test("a section is replaced between its marks, and a page without marks is refus
 
 test("a bar in a cell does not end it", () => {
   expect(table(["a"], [["x|y"]])).toBe("| a |\n| --- |\n| x\\|y |");
-});
-
-test("a proven pair is named once", () => {
-  const pairs = PROVEN_PAIRS.map((pair) => `${pair.from} ${pair.to}`);
-
-  expect(new Set(pairs).size).toBe(pairs.length);
 });
 
 test("a picture of a terminal shows what was printed, without colours and ports of this machine", () => {

@@ -38,7 +38,13 @@ function fieldRows(entity: Entity): readonly (readonly string[])[] {
     );
     const isKept = field.rows.some((row) => row.column !== undefined);
     if (!isKept || gaps.length === 0) return [];
-    return [[code(name), gaps.map((row) => range(row.in)).join(", "), field.lost ?? ""]];
+    return [
+      [
+        code(name),
+        gaps.map((row) => range(row.in)).join(", "),
+        field.lost ?? (field.heldBy === undefined ? "" : `told by ${codes(field.heldBy)}`),
+      ],
+    ];
   });
 }
 
@@ -63,7 +69,9 @@ function optional(title: string, body: string): readonly string[] {
 }
 
 function section(entity: Entity): string {
-  const tables = entity.tables.map((row) => `${code(row.table)} (${range(row.in)})`);
+  const tables = entity.tables.map((row) => {
+    return `${code(row.table)} (${range(row.in)}${row.isOptional === true ? ", where the database has it" : ""})`;
+  });
   const keys = new Set(
     recordedReleases.filter((each) => tableOf(entity, each)).map((each) => codes(keyOf(entity, each))),
   );
