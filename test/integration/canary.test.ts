@@ -147,14 +147,13 @@ test("no command, whether it works or fails, prints or saves a secret", async ()
        create trigger refuse before insert on log for each row execute function refuse()`,
       "drop function refuse cascade",
     ],
+    // Which of the two comes first is open; the other one is refused after it.
     [
-      "alter table xcom add constraint refuse check (value::text not like '%canary%') not valid",
+      `alter table xcom add constraint refuse check (value::text not like '%canary%') not valid;
+       alter table rendered_task_instance_fields add constraint refuse check (rendered_fields::text not like '%canary%') not valid`,
       "alter table xcom drop constraint refuse",
     ],
-    [
-      "alter table rendered_task_instance_fields add constraint refuse check (rendered_fields::text not like '%canary%') not valid",
-      "alter table rendered_task_instance_fields drop constraint refuse",
-    ],
+    ["select 1", "alter table rendered_task_instance_fields drop constraint refuse"],
   ] as const;
   for (const [refuse, mend] of refusals) {
     await environment.target.query(refuse);

@@ -73,13 +73,13 @@ describe("a database that can not be used is named with its side and place, neve
   });
 
   test.for([
-    `mysql://user:${PASSWORD}@127.0.0.1/airflow`,
+    `oracle://user:${PASSWORD}@127.0.0.1/airflow`,
     `user:${PASSWORD}@127.0.0.1/airflow`,
     `postgresql://user:12/${PASSWORD}@127.0.0.1/airflow`,
     `postgresql://user:12#${PASSWORD}@127.0.0.1/airflow`,
     `postgresql://user:${PASSWORD}%zz@127.0.0.1/airflow`,
     `postgresql://user:${PASSWORD}@127.0.0.1/`,
-  ])("a URL that is none of Postgres, or is not percent-encoded: %s", async (url) => {
+  ])("a URL of no database that is known, or that is not percent-encoded: %s", async (url) => {
     const env = { SOURCE_DATABASE_URL: url };
     const planned = await shared.plan([], { env });
 

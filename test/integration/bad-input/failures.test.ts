@@ -56,12 +56,12 @@ test.for(["target", "source"] as const)(
   async (side) => {
     await using environment = await anEnvironment();
     await environment.plan();
-    await failOn(environment, "xcom", "perform pg_sleep(2);");
+    await failOn(environment, "dag_run", "perform pg_sleep(2);");
     let ended = 0;
 
     const stopped = await environment.apply([], {
       onStderrLine: (line) => {
-        if (!line.includes('"entity":"task_map","chunk"')) return;
+        if (!line.includes('"entity":"asset_event","chunk"')) return;
         setTimeout(() => void endSessions(environment, side).then((count) => (ended += count)), 700);
       },
     });
