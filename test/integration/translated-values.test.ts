@@ -291,7 +291,7 @@ test("of users whose names differ in case alone the oldest goes where names do n
 
   expect(column(await source.on("3.3.2", "user"), "username")).toEqual(["Ann"]);
   expect(column(await source.on("3.3.2", "user_role"), "user_id")).toEqual([4]);
-  expect(column(await source.on("2.0.2", "user"), "username").toSorted()).toEqual(["Ann", "ann"]);
+  expect(new Set(column(await source.on("2.0.2", "user"), "username"))).toEqual(new Set(["Ann", "ann"]));
 });
 
 test("roles of 1.10 go without their permissions where these are called otherwise", async () => {

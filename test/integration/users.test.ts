@@ -12,25 +12,25 @@ interface Person {
 }
 
 /** A user under an id that no sequence gave. */
-async function addUser({ query }: OpenDatabase, person: Person): Promise<void> {
+async function addUser(database: OpenDatabase, person: Person): Promise<void> {
   const { id, name, email = `${name}@example.com`, password = HASH } = person;
-  await query(
+  await database.query(
     `insert into ab_user (id, first_name, last_name, username, password, active, email, login_count, created_on, changed_on)
      values ($1, 'First', 'Last', $2, $3, true, $4, 3, '2026-01-02', '2026-01-03')`,
     [id, name, password, email],
   );
 }
 
-async function usersOf({ query }: OpenDatabase) {
-  return await query(
+async function usersOf(database: OpenDatabase) {
+  return await database.query(
     `select u.id, u.username, u.password, u.login_count, c.username as creator,
        array(select r.name from ab_user_role l join ab_role r on r.id = l.role_id where l.user_id = u.id order by 1)::text[] as roles
      from ab_user u left join ab_user c on c.id = u.created_by_fk order by u.username`,
   );
 }
 
-async function permissionsOf({ query }: OpenDatabase) {
-  const rows = await query<{ text: string }>(
+async function permissionsOf(database: OpenDatabase) {
+  const rows = await database.query<{ text: string }>(
     `select r.name || ': ' || p.name || ' on ' || m.name as text from ab_permission_view_role l join ab_role r on r.id = l.role_id
      join ab_permission_view v on v.id = l.permission_view_id join ab_permission p on p.id = v.permission_id
      join ab_view_menu m on m.id = v.view_menu_id order by 1`,
@@ -237,11 +237,11 @@ test("a target without Flask-AppBuilder gets no users: the plan says so of each 
 test("names of other auth managers stay what they are between two environments without Flask-AppBuilder", async () => {
   await using environment = await anEnvironment({ source: "airflow-3.3.2-empty" });
   const { source, target } = environment;
-  for (const { query } of [source, target]) {
-    const tables = await query<{ name: string }>(
+  for (const database of [source, target]) {
+    const tables = await database.query<{ name: string }>(
       "select tablename as name from pg_tables where schemaname = 'public' and tablename like 'ab\\_%'",
     );
-    await query(`drop table ${tables.map((each) => each.name).join(", ")} cascade`);
+    await database.query(`drop table ${tables.map((each) => each.name).join(", ")} cascade`);
   }
   await source.query(
     `insert into dag_bundle (name, active) values ('b', true);
