@@ -144,6 +144,35 @@ export async function openTargetStatus(config: Config, { homeDir }: { readonly h
   };
 }
 
+interface LandSource {
+  readonly raw: RawSource;
+  /** What it is landed for besides copying. */
+  readonly purpose?: string;
+  readonly takesRows?: (table: string) => boolean;
+  /** What is opened for it goes with them. */
+  readonly resources: AsyncDisposableStack;
+}
+
+/** Lands a source as it is now, and gives staging as the source. */
+async function landSource(
+  config: Config,
+  { homeDir = process.cwd(), onEvent = () => {}, signal }: OpenOptions,
+  { raw, purpose, takesRows, resources }: LandSource,
+): Promise<{ readonly source: Database; readonly findings: readonly Finding[] }> {
+  const place = { source: raw.address, server: config.staging, homeDir };
+  const staging = resources.use(await openStaging(purpose === undefined ? place : { ...place, purpose }));
+  const landed = await land({
+    source: raw,
+    staging: staging.database,
+    onEvent,
+    ...(signal === undefined ? {} : { signal }),
+    ...(takesRows === undefined ? {} : { takesRows }),
+  });
+  const maxSessions = mostSessions(config);
+  const database = openPostgres({ url: staging.url, name: "source", readOnly: true, maxSessions });
+  return { source: resources.use(landedAs(raw, database, landed)), findings: landed.findings };
+}
+
 /**
  * Opens both databases. A Postgres is connected to when it is first used; another source is landed in staging, as it is now.
  *
@@ -153,21 +182,16 @@ export async function openSides(config: Config, options: OpenOptions = {}): Prom
   await using resources = new AsyncDisposableStack();
   const url = config.source.database;
   const { target, upload } = await openTargetSide(config, options, resources);
-  const { homeDir = process.cwd(), onEvent = () => {}, signal } = options;
-  const raw = openRawSource({ url, name: "source", folder: homeDir });
-  const maxSessions = mostSessions(config);
+  const raw = openRawSource({ url, name: "source", folder: options.homeDir ?? process.cwd() });
   let source: Database;
   let findings: readonly Finding[] = upload?.findings ?? [];
   if (raw === undefined) {
-    source = resources.use(openPostgres({ url, name: "source", readOnly: true, maxSessions }));
+    source = resources.use(openPostgres({ url, name: "source", readOnly: true, maxSessions: mostSessions(config) }));
   } else {
     // Landing may take long: a target that is not there is better known before.
     await target.query("select 1");
-    const staging = resources.use(await openStaging({ source: raw.address, server: config.staging, homeDir }));
-    const stop = signal === undefined ? {} : { signal };
-    const landed = await land({ source: raw, staging: staging.database, onEvent, ...stop });
-    const database = openPostgres({ url: staging.url, name: "source", readOnly: true, maxSessions });
-    source = resources.use(landedAs(raw, database, landed));
+    const landed = await landSource(config, options, { raw, resources });
+    source = landed.source;
     findings = [...findings, ...landed.findings];
   }
   const kept = resources.move();
@@ -191,19 +215,13 @@ export function openDoctorSource(config: Config, options: { readonly homeDir: st
   const key = fernetKey === undefined ? {} : { fernetKey };
   const resources = new AsyncDisposableStack();
   const dispose = { [Symbol.asyncDispose]: () => resources.disposeAsync() };
-  const maxSessions = mostSessions(config);
   if (raw === undefined) {
+    const maxSessions = mostSessions(config);
     const database = resources.use(openPostgres({ url, name: "source", readOnly: true, maxSessions }));
     return { ...key, open: async () => database, ...dispose };
   }
-  const open = async () => {
-    const place = { source: raw.address, purpose: "doctor", server: config.staging, homeDir };
-    const staging = resources.use(await openStaging(place));
-    const takesRows = (table: string) => DOCTORS_TABLES.test(table);
-    const landed = await land({ source: raw, staging: staging.database, onEvent: () => {}, takesRows });
-    const database = resources.use(openPostgres({ url: staging.url, name: "source", readOnly: true, maxSessions }));
-    return landedAs(raw, database, landed);
-  };
+  const takesRows = (table: string) => DOCTORS_TABLES.test(table);
+  const open = async () => (await landSource(config, options, { raw, purpose: "doctor", takesRows, resources })).source;
   return { ...key, raw, open, ...dispose };
 }
 

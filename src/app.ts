@@ -23,10 +23,10 @@ import type { ProbedSide } from "./engine/probe/probe-side.ts";
 import { ledgerOf } from "./engine/upload/land-target.ts";
 import { type Mirror, readCopied, writeCopied } from "./engine/upload/mirror.ts";
 import { mirrorLost } from "./engine/upload/problems.ts";
-import { StagingLedger } from "./engine/upload/staging-ledger.ts";
-import { defineUpload, type UploadJob } from "./engine/upload/upload-run.ts";
+import { defineUpload } from "./engine/upload/upload-run.ts";
 import type { VerifyReport } from "./engine/verify/report.ts";
 import { verifyCopy } from "./engine/verify/verify-copy.ts";
+import type { RunDefinition } from "./ports/durable.ts";
 import type { KeptRun } from "./ports/raw-target.ts";
 import type { Ended } from "./runs/dbos-runs.ts";
 
@@ -210,73 +210,57 @@ async function applyTo(
     onEvent: options.onEvent,
   };
   await using state = await openState(config, options.homeDir);
+  const durable = { ...options, state, config };
   if (writing === undefined || mirror === undefined)
-    return { ended: await runApply(copyJob, { ...options, expected, state, config }) };
+    return { ended: await copy(copyJob, expected, { ...durable, run: planned.id }) };
   // A mirror that was lost takes with it what its run has done: another one is another run.
-  const course = `${planned.id} ${mirror.id}`;
+  const run = `${planned.id} ${mirror.id}`;
   const before = await readCopied(sides.target);
   const copied: Ended<CopySummary> =
     before === undefined
-      ? await runApply(copyJob, { ...options, expected, state, config, course })
+      ? await copy(copyJob, expected, { ...durable, run })
       : { state: "done", result: JSON.parse(before) as CopySummary, wasDone: true };
   if (copied.state !== "done") return { ended: copied, mirror };
   const summary = JSON.stringify(copied.result);
   await writeCopied(sides.target, summary);
-  const uploaded = await upload(
-    {
-      run: planned.id,
-      target: writing.target,
-      mirror: sides.target,
-      mirrorId: mirror.id,
-      release: probed.target.side.release,
-      ledger: writing.ledger,
-      hasOwnLedger: !(writing.ledger instanceof StagingLedger),
-      summary,
-      onEvent: options.onEvent,
-    },
-    { ...options, state, config, course: `${course} upload` },
-  );
+  const upload = defineUpload({
+    run: planned.id,
+    target: writing.target,
+    mirror: sides.target,
+    mirrorId: mirror.id,
+    release: probed.target.side.release,
+    ledger: writing.ledger,
+    summary,
+    onEvent: options.onEvent,
+  });
+  const uploaded = await start(upload, { ...durable, run: `${run} upload` });
   return { ended: uploaded.state === "done" ? { ...copied, wasDone: uploaded.wasDone } : uploaded, mirror };
 }
 
-async function upload(job: UploadJob, options: Omit<RunApplyOptions, "expected">): Promise<Ended<null>> {
-  const { runDurably } = await import("./runs/dbos-runs.ts");
-  const { state, config } = options;
-  return await runDurably({
-    run: options.course ?? job.run,
-    definition: defineUpload(job),
-    stateUrl: state.url,
-    stateLabel: state.label,
-    lanes: config.lanes,
-    version: options.version,
-    signal: options.signal,
-  });
-}
-
-interface RunApplyOptions extends Pick<ApplyOptions, "version" | "signal" | "onEvent"> {
-  readonly expected: ExpectedRows;
+interface RunOptions extends Pick<ApplyOptions, "version" | "signal" | "onEvent"> {
+  /** The id of the durable run. */
+  readonly run: string;
   readonly state: StateDatabase;
   readonly config: Pick<Config, "lanes" | "snapshotMinutes">;
-  /** The id of the durable run. Default: that of the plan. */
-  readonly course?: string;
+}
+
+async function start<T>(
+  definition: RunDefinition<T>,
+  { run, state, config, version, signal }: RunOptions,
+): Promise<Ended<T>> {
+  // Loaded when it is needed: it is most of what the process would load, and `--help` needs none of it.
+  const { runDurably } = await import("./runs/dbos-runs.ts");
+  const { url: stateUrl, label: stateLabel } = state;
+  return await runDurably({ run, definition, stateUrl, stateLabel, lanes: config.lanes, version, signal });
 }
 
 /** Starts the run again, with a new read snapshot, for as long as it is stopped by the age of the old one only. */
-async function runApply(job: CopyJob, options: RunApplyOptions): Promise<Ended<CopySummary>> {
-  // Loaded when it is needed: it is most of what the process would load, and `--help` needs none of it.
-  const { runDurably } = await import("./runs/dbos-runs.ts");
-  const { expected, state, config } = options;
+async function copy(job: CopyJob, expected: ExpectedRows, options: RunOptions): Promise<Ended<CopySummary>> {
+  const maxSnapshotMs = options.config.snapshotMinutes * 60_000;
   for (;;) {
-    await using definition = defineApply(job, { expected, maxSnapshotMs: config.snapshotMinutes * 60_000 });
-    const ended = await runDurably({
-      run: options.course ?? job.run,
-      definition,
-      stateUrl: state.url,
-      stateLabel: state.label,
-      lanes: config.lanes,
-      version: options.version,
-      signal: AbortSignal.any([options.signal, definition.snapshotTooOld]),
-    });
+    await using definition = defineApply(job, { expected, maxSnapshotMs });
+    const signal = AbortSignal.any([options.signal, definition.snapshotTooOld]);
+    const ended = await start(definition, { ...options, signal });
     if (ended.state === "done" || options.signal.aborted) return ended;
     options.onEvent({ kind: "snapshot-renewed" });
   }

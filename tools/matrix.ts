@@ -2,7 +2,6 @@
 //
 //   npm run matrix                                     every case
 //   npm run matrix -- --source 2.4.3 --target 3.3.2    the cases with that source, with that target
-//   npm run matrix -- --ci                             the dozen that stands for the others
 //   npm run matrix -- --part 1/4                       one quarter, for machines side by side
 //   npm run matrix -- --server postgresql://...        on that server instead of an embedded one
 //   npm run matrix -- --left                           prints what stays behind, too
@@ -10,14 +9,13 @@ import { parseArgs } from "node:util";
 import { openEmbeddedPostgres } from "../src/databases/embedded/embedded-postgres.ts";
 import { thisHost } from "../src/databases/embedded/host.ts";
 import { dropDatabase, query, withDatabase } from "../test/airflow/support/databases.ts";
-import { allCases, type Case, ciCases, nameOfPath } from "../test/matrix/environments.ts";
+import { allCases, type Case, nameOfPath } from "../test/matrix/environments.ts";
 import { type CaseResult, runCase } from "../test/matrix/run-case.ts";
 
 const { values } = parseArgs({
   options: {
     source: { type: "string" },
     target: { type: "string" },
-    ci: { type: "boolean", default: false },
     part: { type: "string" },
     server: { type: "string" },
     left: { type: "boolean", default: false },
@@ -25,7 +23,7 @@ const { values } = parseArgs({
 });
 
 function chosen(): readonly Case[] {
-  const cases = (values.ci ? ciCases : allCases).filter(
+  const cases = allCases.filter(
     (each) =>
       (values.source === undefined || nameOfPath(each.source) === values.source) &&
       (values.target === undefined || each.targets.some((target) => nameOfPath(target) === values.target)),

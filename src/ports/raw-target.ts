@@ -61,13 +61,16 @@ export interface UploadClaim {
 
 /** A stretch of one table's rows that becomes the target's in one transaction. */
 export interface UploadChunk {
-  readonly claim: UploadClaim;
+  /** What problems call it. */
+  readonly name: string;
+  /** Set where the ledger is in the target's own server: recorded with the rows, and written once. */
+  readonly claim?: UploadClaim;
   readonly table: TargetTable;
   /** Rows as they shall be: inserted where their key is not there. Undefined: the rows of `before` are deleted. */
   readonly after?: UploadRows;
   /** The same rows as they were when the target was read; undefined: they were not there. */
   readonly before?: UploadRows;
-  /** Added to the ledger with the rows. */
+  /** Added to the ledger with the rows, where it is in the target's own server. */
   readonly keeps?: KeptLedger;
 }
 
@@ -93,6 +96,8 @@ export interface KeptRun {
 
 /** Where runs are recorded beside the rows that they wrote. Throws the problems of the connection. */
 export interface UploadLedger {
+  /** True: in the target's own server, so that a chunk and its record are one transaction. */
+  readonly isInTarget: boolean;
   /** The ledger of the last run that began to upload. */
   read(): Promise<KeptLedger | undefined>;
   /** Replaces it, and records the run; all or nothing. */

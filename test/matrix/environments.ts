@@ -91,22 +91,6 @@ export const allCases: readonly Case[] = [
   roundTrip("3.2.2", "3.3.2"),
 ];
 
-/** The dozen that stands for the others: `npm run matrix -- --ci`. */
-export const ciCases: readonly Case[] = [
-  pair("1.10.15", "3.3.2"),
-  pair("2.2.5", "3.3.2"),
-  pair("2.4.3", "2.11.0"),
-  pair("2.7.3", "2.10.5"),
-  pair("2.10.5", "3.0.6"),
-  pair("3.0.6", "3.1.8"),
-  pair("3.3.2", "2.11.0"),
-  pair("3.2.2", "3.1.8"),
-  pair("2.5.3", "2.4.3"),
-  pair(upgraded[2], "3.3.2"),
-  pair("2.10.5", upgraded[1]),
-  roundTrip("2.10.5", "3.3.2"),
-];
-
 /** A dozen that needs six releases only, so that a machine without any has its answer within minutes: the vitest project `matrix`. */
 export const testCases: readonly Case[] = [
   pair("1.10.15", "3.3.2"),

@@ -29,6 +29,27 @@ export function rawSource(url: string): RawSource {
   return raw;
 }
 
+/** The source, with something that happens before a table's rows are read. */
+export function interrupted(raw: RawSource, before: (table: string) => Promise<void>): RawSource {
+  return {
+    label: raw.label,
+    address: raw.address,
+    check: () => raw.check(),
+    read: async () => {
+      const reading = await raw.read();
+      return {
+        facts: reading.facts,
+        tables: reading.tables,
+        rows: async function* (table, options) {
+          await before(table.name);
+          yield* reading.rows(table, options);
+        },
+        [Symbol.asyncDispose]: () => reading[Symbol.asyncDispose](),
+      };
+    },
+  };
+}
+
 export async function aStaging(): Promise<TestStaging> {
   await using resources = new AsyncDisposableStack();
   const database = resources.use(await freshDatabase());

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
+import { expect } from "vitest";
 import { loadFixture } from "../../src/databases/postgres/load-fixture.ts";
 import type { Finding } from "../../src/domain/finding.ts";
 import type { Plan, PlannedEntity } from "../../src/domain/plan.ts";
@@ -198,4 +199,17 @@ function planned(result: Ran): Planned {
       return found;
     },
   };
+}
+
+/** Plans, applies and verifies, each without a word of complaint. */
+export async function migrate(environment: Environment, env: Readonly<Record<string, string>> = {}): Promise<void> {
+  const steps = [
+    () => environment.plan([], { env }),
+    () => environment.apply([], { env }),
+    () => environment.run(["verify", "--json"], { env }),
+  ];
+  for (const step of steps) {
+    const { code, output } = await step();
+    expect(code, output).toBe(0);
+  }
 }

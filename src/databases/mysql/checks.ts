@@ -27,18 +27,22 @@ export function tlsCheck(cipher: string, isLocal: boolean): RawCheck {
   };
 }
 
-export function rightsCheck(refused: readonly string[], { database }: MysqlAddress, user: string): RawCheck {
-  const about = { id: "rights", title: "Rights" } as const;
-  if (refused.length === 0) return { ...about, status: "ok", detail: `${user} may read every table that it sees` };
-  const account = user
+/** `user@host` as GRANT wants it. */
+export function accountOf(user: string): string {
+  return user
     .split("@")
     .map((part) => `'${part.replaceAll("'", "''")}'`)
     .join("@");
+}
+
+export function rightsCheck(refused: readonly string[], { database }: MysqlAddress, user: string): RawCheck {
+  const about = { id: "rights", title: "Rights" } as const;
+  if (refused.length === 0) return { ...about, status: "ok", detail: `${user} may read every table that it sees` };
   return {
     ...about,
     status: "blocker",
     detail: `${user} may not read ${refused.length} tables: ${refused.slice(0, 6).join(", ")}`,
-    next: [`GRANT SELECT ON ${quoted(database)}.* TO ${account};`],
+    next: [`GRANT SELECT ON ${quoted(database)}.* TO ${accountOf(user)};`],
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Connection } from "mysql2";
 import type { RawCheck } from "../../ports/raw-source.ts";
 import { ask, quoted, textOf } from "./ask.ts";
+import { accountOf } from "./checks.ts";
 import { hasLedger, ledgerName } from "./target-ledger.ts";
 import type { MysqlAddress } from "./url.ts";
 
@@ -26,13 +27,6 @@ function rightsOn(grants: readonly string[], schema: string): ReadonlySet<string
   return new Set(
     grants.map(parseGrant).flatMap((grant) => (grant !== undefined && covers(grant.on) ? grant.rights : [])),
   );
-}
-
-function accountOf(user: string): string {
-  return user
-    .split("@")
-    .map((part) => `'${part.replaceAll("'", "''")}'`)
-    .join("@");
 }
 
 /** A role's rights are not told by the user's own grants. */

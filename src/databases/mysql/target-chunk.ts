@@ -1,5 +1,12 @@
 import type { Connection, ResultSetHeader } from "mysql2";
-import type { TargetColumn, TargetTable, UploadChunk, Uploaded, UploadRows } from "../../ports/raw-target.ts";
+import type {
+  TargetColumn,
+  TargetTable,
+  UploadChunk,
+  UploadClaim,
+  Uploaded,
+  UploadRows,
+} from "../../ports/raw-target.ts";
 import { ask, quoted, textOf } from "./ask.ts";
 import { uploadConflict, uploadRefused } from "./problems.ts";
 import { csvRows } from "./target-csv.ts";
@@ -210,7 +217,7 @@ async function deleteRows(connection: Connection, writing: Writing, before: Uplo
 }
 
 /** Claims the chunk: false where it is there. A second worker waits here for the first one's transaction. */
-async function claim(connection: Connection, ledger: string, { claim: { run, chunk } }: UploadChunk): Promise<boolean> {
+async function claimChunk(connection: Connection, ledger: string, { run, chunk }: UploadClaim): Promise<boolean> {
   try {
     await change(connection, `insert into ${ledger} (run, chunk, rows_written) values (?, ?, 0)`, {
       values: [run, chunk],
@@ -224,8 +231,8 @@ async function claim(connection: Connection, ledger: string, { claim: { run, chu
 
 export interface WriteOptions {
   readonly abilities: Abilities;
-  /** The database whose ledger is in this server; undefined: none is. */
-  readonly ledgerOf: string | undefined;
+  /** The database that is written to, whose ledger takes the chunk's claim. */
+  readonly database: string;
 }
 
 async function makeTemporary(connection: Connection, name: string, { table }: UploadChunk): Promise<void> {
@@ -236,12 +243,12 @@ async function makeTemporary(connection: Connection, name: string, { table }: Up
 async function writeInTransaction(
   connection: Connection,
   chunk: UploadChunk,
-  { abilities, ledgerOf }: WriteOptions,
+  { abilities, database }: WriteOptions,
 ): Promise<Uploaded> {
-  const ledger = ledgerOf === undefined ? undefined : ledgerTable(ledgerOf, "chunk");
-  if (ledger !== undefined && !(await claim(connection, ledger, chunk))) return { isNew: false, rows: 0 };
-  const { after, before, table } = chunk;
-  const place = { table: table.name, chunk: chunk.claim.chunk };
+  const { after, before, table, claim } = chunk;
+  const ledger = ledgerTable(database, "chunk");
+  if (claim !== undefined && !(await claimChunk(connection, ledger, claim))) return { isNew: false, rows: 0 };
+  const place = { table: table.name, chunk: chunk.name };
   const writing = { chunk, place };
   let rows = 0;
   if (before !== undefined) rows = await load(connection, BEFORE, { rows: before, abilities, place });
@@ -250,9 +257,9 @@ async function writeInTransaction(
     if (before !== undefined) await deleteRows(connection, writing, before);
   } else if (before === undefined) await insertMissing(connection, writing, after);
   else await updateChanged(connection, writing, after);
-  if (ledger !== undefined && ledgerOf !== undefined) {
-    if (chunk.keeps !== undefined) await writeParts(connection, ledgerOf, { chunk: place.chunk, ledger: chunk.keeps });
-    const values = [rows, chunk.claim.run, chunk.claim.chunk];
+  if (claim !== undefined) {
+    if (chunk.keeps !== undefined) await writeParts(connection, database, { chunk: chunk.name, ledger: chunk.keeps });
+    const values = [rows, claim.run, claim.chunk];
     await change(connection, `update ${ledger} set rows_written = ? where run = ? and chunk = ?`, { values });
   }
   return { isNew: true, rows };
@@ -264,7 +271,7 @@ const REFUSED: ReadonlySet<number> = new Set([1048, 1054, 1153, 1264, 1265, 1292
 
 function asProblem(error: unknown, chunk: UploadChunk): unknown {
   const { errno = 0, sqlMessage = "" } = error as { errno?: number; sqlMessage?: string };
-  const place = { table: chunk.table.name, chunk: chunk.claim.chunk };
+  const place = { table: chunk.table.name, chunk: chunk.name };
   const options = { cause: error };
   if (errno === DUPLICATE) {
     const key = /for key ['`]?([^'`]+)['`]?/.exec(sqlMessage)?.[1] ?? "a unique key";

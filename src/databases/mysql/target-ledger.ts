@@ -95,6 +95,7 @@ export async function writeParts(
 
 /** The ledger in the target's own server. `use` lends a connection. */
 export class MysqlLedger implements UploadLedger {
+  readonly isInTarget = true;
   readonly #schema: string;
   readonly #use: <T>(work: (connection: Connection) => Promise<T>) => Promise<T>;
 

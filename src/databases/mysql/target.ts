@@ -34,7 +34,6 @@ class MysqlTarget implements RawTarget {
   readonly #source: RawSource;
   readonly #address: MysqlAddress;
   readonly #connections: WriteConnections;
-  #hasLedger = false;
 
   constructor(options: MysqlOptions) {
     this.#source = openMysql(options);
@@ -77,8 +76,8 @@ class MysqlTarget implements RawTarget {
 
   async ledger({ make = false }: { readonly make?: boolean } = {}): Promise<UploadLedger | undefined> {
     const { database } = this.#address;
-    this.#hasLedger = await this.#connections.use(({ connection }) => hasLedger(connection, database, make));
-    if (!this.#hasLedger) return undefined;
+    const isThere = await this.#connections.use(({ connection }) => hasLedger(connection, database, make));
+    if (!isThere) return undefined;
     return new MysqlLedger(database, (work) => this.#connections.use(({ connection }) => work(connection)));
   }
 
@@ -101,11 +100,11 @@ class MysqlTarget implements RawTarget {
   }
 
   async write(chunk: UploadChunk): Promise<Uploaded> {
-    const ledgerOf = this.#hasLedger ? this.#address.database : undefined;
+    const { database } = this.#address;
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#connections.use(({ connection, takesFiles }) =>
-          writeChunk(connection, chunk, { abilities: { takesFiles }, ledgerOf }),
+          writeChunk(connection, chunk, { abilities: { takesFiles }, database }),
         );
       } catch (error) {
         const { errno } = ((error as { cause?: unknown }).cause ?? error) as { errno?: unknown };

@@ -92,8 +92,8 @@ export interface ApplyDefinition extends RunDefinition<CopySummary>, AsyncDispos
 }
 
 /**
- * The course of an apply. Objects first, because history refers to them; then history in chunks, entity by entity as the foreign keys want it;
- * then what was taken off is put back.
+ * The course of an apply. Objects first, because history refers to them; then history in chunks, in stages as the foreign keys
+ * want it, while what was taken off of the tables before is put back.
  */
 export function defineApply(job: CopyJob, { expected, maxSnapshotMs }: ApplySettings): ApplyDefinition {
   // The queue hands out items of an earlier life as soon as it is there: before the course has read the ids that they refer to.
@@ -101,11 +101,11 @@ export function defineApply(job: CopyJob, { expected, maxSnapshotMs }: ApplySett
   ready.promise.catch(() => {});
   let opened: Promise<CopyRun> | undefined;
   const age = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
   const begin = async (durable: DurableRun) => {
     opened = CopyRun.open(job);
     const run = await opened;
     const chunks = await durable.step("prepare", () => prepare(run));
-    await run.loadMaps();
     await takeOff(run, expected);
     ready.resolve(run);
     return { run, chunks };
@@ -117,7 +117,7 @@ export function defineApply(job: CopyJob, { expected, maxSnapshotMs }: ApplySett
         throw error;
       });
       job.onEvent({ kind: "phase", phase: "history" });
-      const timer = setTimeout(() => age.abort(), maxSnapshotMs);
+      timer = setTimeout(() => age.abort(), maxSnapshotMs);
       await loadHistory(durable, run, { chunks, onLoaded: () => clearTimeout(timer) });
       return await durable.step("finish", () => finish(run));
     },
@@ -139,6 +139,7 @@ export function defineApply(job: CopyJob, { expected, maxSnapshotMs }: ApplySett
     },
     snapshotTooOld: age.signal,
     async [Symbol.asyncDispose]() {
+      clearTimeout(timer);
       const run = await opened?.catch(() => undefined);
       await run?.[Symbol.asyncDispose]();
     },

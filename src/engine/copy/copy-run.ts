@@ -1,5 +1,6 @@
 import { tableOf } from "../../airflow/define-entity.ts";
 import { dagRun as dagRunEntity } from "../../airflow/entities/dag-run.ts";
+import type { Entity } from "../../domain/entity.ts";
 import { isInRange } from "../../domain/release.ts";
 import type { Session } from "../../ports/database.ts";
 import { type ResolvedSelection, resolveSelection } from "../select/filters.ts";
@@ -87,7 +88,7 @@ export class CopyRun implements AsyncDisposable {
         isResumed || isReplacing || (await ledger.hasEarlierHistory(target, { id: job.run, source: job.identity }));
       const way: WayIn = isMerged ? "merge" : "direct";
       const run = new CopyRun(job, { snapshot, selection, dagRun, isResumed, way, ids });
-      await run.loadMaps();
+      await run.#loadMaps();
       if (isResumed) job.onEvent({ kind: "resumed", chunksThere: chunks });
       if (there !== undefined) await run.#bringUpToDate(target, there);
       return run;
@@ -108,10 +109,13 @@ export class CopyRun implements AsyncDisposable {
     return [...this.#lanes.values()].filter((lanes) => lanes.optimistic.entity.load === load);
   }
 
-  /** Reads the target's ids of rows that it numbers itself: what it has at first, and again when such rows were merged. */
-  async loadMaps(): Promise<void> {
+  /** Reads the target's ids of rows that it numbers itself: what it has at first, and again those of an entity whose rows were merged. */
+  async #loadMaps(merged?: Entity): Promise<void> {
     await using target = await this.job.target.session();
-    this.#ids = { ...this.#ids, maps: await readIdMaps(this.snapshot.holder, target, this.job) };
+    const { sourceSide, targetSide } = this.job;
+    const sides = { sourceSide, targetSide, ...(merged === undefined ? {} : { of: [merged] }) };
+    const maps = await readIdMaps(this.snapshot.holder, target, sides);
+    this.#ids = { ...this.#ids, maps: { ...this.#ids.maps, ...maps } };
     this.#lanes = allLanes(this.job, this.#ids);
   }
 
@@ -155,8 +159,8 @@ export class CopyRun implements AsyncDisposable {
   async #merge(chunk: Chunk): Promise<CopiedChunk> {
     const copied = await this.#copy(chunk, "merge");
     const { entity } = this.lanes(chunk.entity).optimistic;
-    if (!givesIds(entity)) return copied;
-    await this.loadMaps();
+    if (!givesIds(entity) || (copied.isNew && copied.rows === 0)) return copied;
+    await this.#loadMaps(entity);
     const refersToItself = Object.values(entity.fields).some((field) => field.references === entity.id);
     if (refersToItself) await this.#copy({ ...chunk, name: ledger.referencesName(chunk.name) }, "merge");
     return copied;
@@ -211,7 +215,6 @@ export class CopyRun implements AsyncDisposable {
       }
     };
     await bring("merge");
-    await this.loadMaps();
     await bring("bulk");
     const { mark } = this.snapshot;
     const moved = {

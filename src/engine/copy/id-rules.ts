@@ -170,11 +170,15 @@ export function idRulesBefore(sides: BothSides): IdRules {
   return { ...NO_ID_RULES, maps: Object.fromEntries(oneSidedEntities(sides).map((id) => [id, []])) };
 }
 
-/** The target's ids of all rows that it numbers itself and has, by entity. */
-export async function readIdMaps(source: Session, target: Session, sides: BothSides): Promise<IdRules["maps"]> {
+/** The target's ids of all rows that it numbers itself and has, by entity. `of`: of these entities alone. */
+export async function readIdMaps(
+  source: Session,
+  target: Session,
+  { of = referredEntities(), ...sides }: BothSides & { readonly of?: readonly Entity[] },
+): Promise<IdRules["maps"]> {
   const maps: Record<string, IdRules["maps"][string]> = { ...idRulesBefore(sides).maps };
   const options = { target: sides.targetSide, ids: NO_ID_RULES, optimistic: true, codecInput };
-  for (const entity of referredEntities()) {
+  for (const entity of of) {
     const fromSource = translate(entity, { ...options, source: sides.sourceSide });
     const fromTarget = translate(entity, { ...options, source: sides.targetSide });
     if (fromSource !== undefined && fromTarget !== undefined)

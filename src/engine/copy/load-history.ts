@@ -1,3 +1,4 @@
+import { inDepths } from "../../domain/depths.ts";
 import type { DurableRun, WorkItem } from "../../ports/durable.ts";
 import type { ChunkSpec } from "./chunks.ts";
 import type { CopyRun } from "./copy-run.ts";
@@ -11,20 +12,12 @@ interface Stage {
 }
 
 function inStages(run: CopyRun, chunks: readonly ChunkSpec[]): readonly Stage[] {
-  const bulk = run.loadedBy("bulk").map(({ optimistic }) => optimistic.entity);
-  const depths = new Map<string, number>();
-  // Entities come in the order of what they refer to.
-  for (const { id, after } of bulk) depths.set(id, 1 + Math.max(0, ...after.map((each) => depths.get(each) ?? 0)));
-  return [...new Set(depths.values())]
-    .toSorted((a, b) => a - b)
-    .map((depth) => {
-      const entities = bulk.filter(({ id }) => depths.get(id) === depth).map(({ id }) => id);
-      return {
-        name: `stage ${depth}`,
-        entities,
-        items: chunks.filter(({ entity }) => entities.includes(entity)).map(chunkItem),
-      };
-    });
+  const after = new Map(run.loadedBy("bulk").map(({ optimistic: { entity } }) => [entity.id, entity.after]));
+  return inDepths([...after.keys()], (id) => after.get(id) ?? []).map((entities, depth) => ({
+    name: `stage ${depth + 1}`,
+    entities,
+    items: chunks.filter(({ entity }) => entities.includes(entity)).map(chunkItem),
+  }));
 }
 
 function chunkItem(chunk: ChunkSpec): WorkItem {

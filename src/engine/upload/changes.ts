@@ -82,20 +82,3 @@ export async function cutChanges(session: Session, { tables, whole }: Cut): Prom
   }
   return specs;
 }
-
-/** Tables in groups of which none refers to itself, those that are referred to first. */
-export function inDepths(tables: readonly TargetTable[]): readonly (readonly string[])[] {
-  const byName = new Map(tables.map((table) => [table.name, table]));
-  const depths = new Map<string, number>();
-  const depthOf = (name: string, above: readonly string[]): number => {
-    const known = depths.get(name);
-    if (known !== undefined || above.includes(name)) return known ?? 0;
-    const parents = (byName.get(name)?.references ?? []).filter((each) => each !== name);
-    const depth = 1 + Math.max(0, ...parents.map((parent) => depthOf(parent, [...above, name])));
-    depths.set(name, depth);
-    return depth;
-  };
-  for (const { name } of tables) depthOf(name, []);
-  const groups = Map.groupBy(tables, ({ name }) => depths.get(name) ?? 0);
-  return [...groups].toSorted(([a], [b]) => a - b).map(([, group]) => group.map(({ name }) => name));
-}

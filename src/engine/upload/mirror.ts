@@ -111,8 +111,8 @@ export async function readCopied(mirror: Database): Promise<string | undefined> 
 }
 
 /**
- * Notes that the copy into the mirror is finished. A process that goes on with the upload must not open the copy's run again: it would take
- * chunks of the upload for its own.
+ * Notes that the copy into the mirror is finished. From here on the mirror must not change, also where the state database was lost and knows
+ * nothing of the run: an uploaded chunk is known by the blocks that its rows lay in.
  */
 export async function writeCopied(mirror: Database, summary: string): Promise<void> {
   await mirror.query("update crosswind_mirror.mirror set content = content || jsonb_build_object('copied', $1::text)", [

@@ -8,6 +8,7 @@ const TABLES = `
 
 /** The ledger of a target that lets us make no database: in staging, beside the landed tables. It is only there, and goes with it. */
 export class StagingLedger implements UploadLedger {
+  readonly isInTarget = false;
   readonly #staging: Database;
 
   constructor(staging: Database) {

@@ -1,12 +1,13 @@
 import { tableOf } from "../../airflow/define-entity.ts";
 import { entities } from "../../airflow/entities/index.ts";
+import { inDepths } from "../../domain/depths.ts";
 import type { Release } from "../../domain/release.ts";
 import type { EventSink } from "../../domain/run-event.ts";
 import type { Database, Session } from "../../ports/database.ts";
 import type { DurableRun, RunDefinition, WorkItem } from "../../ports/durable.ts";
 import type { RawTarget, TargetTable, UploadLedger } from "../../ports/raw-target.ts";
 import { identifier } from "../translate/translate.ts";
-import { cutChanges, inDepths, rowsOfSpec, specName, type UploadSpec } from "./changes.ts";
+import { cutChanges, rowsOfSpec, specName, type UploadSpec } from "./changes.ts";
 import { assertJsonFits } from "./json-depth.ts";
 import { dumpLedger, objectsOf } from "./ledger-copy.ts";
 import * as problems from "./problems.ts";
@@ -22,8 +23,6 @@ export interface UploadJob {
   readonly ledger: UploadLedger;
   /** The target's. */
   readonly release: Release;
-  /** True: chunks are recorded in the target's own server, in their own transaction. */
-  readonly hasOwnLedger: boolean;
   /** What the copy did, as JSON: kept with the run. */
   readonly summary: string;
   readonly onEvent: EventSink;
@@ -55,7 +54,7 @@ async function open({ target, mirror, release }: UploadJob): Promise<Opened> {
   return {
     objects,
     tables: new Map(tables.map((table) => [table.name, table])),
-    types: await readMirrorTypes(session),
+    types,
   };
 }
 
@@ -101,7 +100,8 @@ async function write(job: UploadJob, { objects, tables, types }: Opened, spec: U
   if (table === undefined) throw new Error(`the target has no table ${spec.table} any more`);
   const chunk = specName(spec);
   await using session = await job.mirror.session();
-  if (!job.hasOwnLedger && (await isRecorded(session, chunk))) return null;
+  const { isInTarget } = job.ledger;
+  if (!isInTarget && (await isRecorded(session, chunk))) return null;
   const rows = { mirror: job.mirror, table, types: types.get(spec.table) ?? new Map<string, string>(), spec };
   const claim = { run: job.run, chunk };
   const keeps = await objectsOf(session, {
@@ -109,13 +109,14 @@ async function write(job: UploadJob, { objects, tables, types }: Opened, spec: U
     replaced: spec.kind === "changed",
   });
   const uploaded = await job.target.write({
-    claim,
+    name: chunk,
+    ...(isInTarget ? { claim } : {}),
     ...(keeps === undefined ? {} : { keeps }),
     table,
     ...(spec.kind === "deleted" ? {} : { after: uploadRows(rows, "n") }),
     ...(spec.kind === "added" ? {} : { before: uploadRows(rows, "b") }),
   });
-  if (!job.hasOwnLedger) {
+  if (!isInTarget) {
     if (keeps !== undefined) await job.ledger.add(claim, keeps);
     await session.query("insert into crosswind_mirror.chunk (chunk, rows) values ($1, $2) on conflict do nothing", [
       chunk,
@@ -128,7 +129,8 @@ async function write(job: UploadJob, { objects, tables, types }: Opened, spec: U
 
 /** Rows that go first, then tables with what they refer to before them. */
 function inStages(specs: readonly UploadSpec[], tables: readonly TargetTable[]): readonly (readonly UploadSpec[])[] {
-  const depths = inDepths(tables);
+  const byName = new Map(tables.map((table) => [table.name, table]));
+  const depths = inDepths([...byName.keys()], (name) => byName.get(name)?.references ?? []);
   const of = (names: readonly string[], isDeletion: boolean) =>
     specs.filter(({ table, kind }) => names.includes(table) && (kind === "deleted") === isDeletion);
   return [...depths.toReversed().map((names) => of(names, true)), ...depths.map((names) => of(names, false))].filter(

@@ -5,7 +5,7 @@ import { verifyObjects } from "./verify-objects.ts";
 
 /**
  * Compares what the source holds now, translated as a copy translates it, with what the target holds: every row of the selection, down to row,
- * column and both values. Writes nothing on either side (translations that need codecs are landed in a temporary table and rolled back).
+ * column and both values. Writes nothing on either side (translations that need codecs are put in a temporary table and rolled back).
  *
  * This proves transport: nothing lost, doubled, cut or changed on the way or since. It does not prove that the translation itself is right,
  * because both sides of the comparison share it; that is what the tests against genuine Airflow are for. Rows that the source changed or got

@@ -6,9 +6,9 @@ import type { OutputColumn, Translation } from "../translate/translate.ts";
 import { comparedColumns, ignoredColumns, labelFields, matchingColumns } from "./compared-columns.ts";
 import { type DifferingKeys, describeDifferences, findDifferingKeys, type SideRows } from "./differing-rows.ts";
 import { digestQuery, inBuckets, type RowShape } from "./digest-sql.ts";
-import { LANDED_ROWS, land } from "./landing.ts";
 import type { RowDifference, VerifiedEntity } from "./report.ts";
 import { labelColumn, sourceRows, targetRows } from "./row-queries.ts";
+import { putTranslated, TRANSLATED_ROWS } from "./translated-rows.ts";
 import { DETAILED_DIFFERENCES, throwIfStopped, type VerifyContext } from "./verify-context.ts";
 
 /** What one entity came to. */
@@ -150,14 +150,14 @@ class HistoryCheck {
 
   async #digestLanded(chunk: Sql | undefined): Promise<Digests> {
     throwIfStopped(this.#context.job, this.#lanes.optimistic.entity);
-    await this.#land(this.#carefulRows(chunk));
-    return await readDigests(this.#target, digestQuery(LANDED_ROWS, this.#shape));
+    await this.#put(this.#carefulRows(chunk));
+    return await readDigests(this.#target, digestQuery(TRANSLATED_ROWS, this.#shape));
   }
 
-  async #land(rows: Sql): Promise<void> {
+  async #put(rows: Sql): Promise<void> {
     await using session = await this.#context.snapshot.session();
     const columns = comparedColumns(this.#lanes.careful);
-    await land(session, this.#target, rows, { columns, labels: this.#labels, codecs: this.#context.codecs });
+    await putTranslated(session, this.#target, rows, { columns, labels: this.#labels, codecs: this.#context.codecs });
   }
 
   #carefulRows(chunk?: Sql): Sql {
@@ -176,8 +176,8 @@ class HistoryCheck {
     if (buckets.length === 0) return { counts: { different: 0, missing: 0, unexpected: 0 }, differences: [] };
     const target = { session: this.#target, rows: targetQuery };
     if (this.#isLanded) {
-      await this.#land(inBuckets(this.#carefulRows(), this.#shape, buckets));
-      return await this.#describe({ session: this.#target, rows: LANDED_ROWS }, target, buckets);
+      await this.#put(inBuckets(this.#carefulRows(), this.#shape, buckets));
+      return await this.#describe({ session: this.#target, rows: TRANSLATED_ROWS }, target, buckets);
     }
     await using session = await this.#context.snapshot.session();
     const rows = this.#rowsOf(this.#lanes.optimistic, this.#shape.columns, undefined);
@@ -196,7 +196,7 @@ class HistoryCheck {
   }
 }
 
-/** Compares one entity of history. The target is read in one snapshot, too; what is landed there is rolled back. */
+/** Compares one entity of history. The target is read in one snapshot, too; what is put there is rolled back. */
 export async function verifyHistory(context: VerifyContext, lanes: Lanes): Promise<Verified> {
   await using target = await context.job.target.session();
   await target.query("begin isolation level repeatable read");

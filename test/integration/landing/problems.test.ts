@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { aStaging, rawSource } from "../../support/a-landing.ts";
+import { aStaging, interrupted, rawSource } from "../../support/a-landing.ts";
 import { aSqlite } from "../../support/a-sqlite.ts";
 import { anEnvironment } from "../../support/an-environment.ts";
 import { aMariadb, type MariadbServer, mariadbServer } from "../../support/mariadb.ts";
@@ -102,30 +102,13 @@ test("a MariaDB that does not answer, refuses the login, has no such database or
 test("a MariaDB whose connection is lost in the middle, and tables that may not be read", async () => {
   await using mariadb = await aMariadb(server);
   await using staging = await aStaging();
-  const raw = rawSource(mariadb.url);
-  const killing = {
-    label: raw.label,
-    address: raw.address,
-    check: () => raw.check(),
-    read: async () => {
-      const reading = await raw.read();
-      const rows: typeof reading.rows = async function* (table, options) {
-        if (table.name === "log_template") {
-          const [process] = await mariadb.query("select id from information_schema.processlist where user = ?", [
-            mariadb.name,
-          ]);
-          await mariadb.query(`kill ${Number(process?.["id"])}`);
-        }
-        yield* reading.rows(table, options);
-      };
-      return {
-        facts: reading.facts,
-        tables: reading.tables,
-        rows,
-        [Symbol.asyncDispose]: () => reading[Symbol.asyncDispose](),
-      };
-    },
-  };
+  const killing = interrupted(rawSource(mariadb.url), async (table) => {
+    if (table !== "log_template") return;
+    const [process] = await mariadb.query("select id from information_schema.processlist where user = ?", [
+      mariadb.name,
+    ]);
+    await mariadb.query(`kill ${Number(process?.["id"])}`);
+  });
 
   await expect(staging.land(killing)).rejects.toMatchObject({ code: "DATABASE_CONNECTION_LOST" });
 

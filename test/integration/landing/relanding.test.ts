@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { utimes } from "node:fs/promises";
 import { expect, test } from "vitest";
 import type { RunEvent } from "../../../src/domain/run-event.ts";
-import { aStaging, rawSource, type TestStaging } from "../../support/a-landing.ts";
+import { aStaging, interrupted, rawSource, type TestStaging } from "../../support/a-landing.ts";
 import { aSqlite, type TestSqlite } from "../../support/a-sqlite.ts";
 
 /** A file with three DAG runs, as an Airflow with a write-ahead log has it. */
@@ -87,25 +87,9 @@ test("a landing that is stopped in the middle leaves the last one as it was", as
   await staging.land(sqlite.url);
   sqlite.database.exec("delete from dag_run; delete from log_template");
   const stop = new AbortController();
-  const raw = rawSource(sqlite.url);
-  const source = {
-    label: raw.label,
-    address: raw.address,
-    check: () => raw.check(),
-    read: async () => {
-      const reading = await raw.read();
-      const rows: typeof reading.rows = async function* (table, options) {
-        if (table.name === "log_template") stop.abort();
-        yield* reading.rows(table, options);
-      };
-      return {
-        facts: reading.facts,
-        tables: reading.tables,
-        rows,
-        [Symbol.asyncDispose]: () => reading[Symbol.asyncDispose](),
-      };
-    },
-  };
+  const source = interrupted(rawSource(sqlite.url), async (table) => {
+    if (table === "log_template") stop.abort();
+  });
 
   await expect(staging.land(source, stop.signal)).rejects.toMatchObject({ code: "LANDING_STOPPED" });
 

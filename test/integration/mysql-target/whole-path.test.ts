@@ -1,23 +1,11 @@
 import { expect, test } from "vitest";
 import { parseFernetKeys } from "../../../src/airflow/codecs/index.ts";
 import { Secret } from "../../../src/domain/secret.ts";
-import { anEnvironment, type Environment, type OpenDatabase } from "../../support/an-environment.ts";
+import { anEnvironment, migrate, type OpenDatabase } from "../../support/an-environment.ts";
 import { compareWithMariadb } from "../../support/compare-mariadb.ts";
 import { fitForMariadb } from "../../support/fit-for-mariadb.ts";
 import { aMariadb, mariadbServer } from "../../support/mariadb.ts";
 import { aMariadbTarget, aMariadbTargetEnvironment } from "../../support/mariadb-target.ts";
-
-type Variables = Readonly<Record<string, string>>;
-
-/** Plans, applies and verifies. */
-async function migrate(environment: Environment, env: Variables = {}): Promise<void> {
-  const planned = await environment.plan([], { env });
-  expect(planned.code, planned.output).toBe(0);
-  const applied = await environment.apply([], { env });
-  expect(applied.code, applied.output).toBe(0);
-  const verified = await environment.run(["verify", "--json"], { env });
-  expect(verified.code, verified.output).toBe(0);
-}
 
 /** Values that a careless way from one database to the other breaks. */
 async function addHardValues(source: OpenDatabase): Promise<void> {

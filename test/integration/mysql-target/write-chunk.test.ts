@@ -59,9 +59,8 @@ async function written(database: TestMariadb, chunk: { after?: UploadRows; befor
     await new Promise((resolve) =>
       connection.query("set sql_mode = 'STRICT_ALL_TABLES', time_zone = '+00:00'", resolve),
     );
-    const claim = { run: "r", chunk: "t added 0" };
-    const options = { abilities: { takesFiles }, ledgerOf: undefined };
-    return await writeChunk(connection, { claim, table, ...chunk }, options);
+    const options = { abilities: { takesFiles }, database: "test" };
+    return await writeChunk(connection, { name: "t added 0", table, ...chunk }, options);
   } finally {
     connection.destroy();
   }

@@ -8,10 +8,10 @@ import { identifier, type OutputColumn } from "../translate/translate.ts";
 
 const TABLE = "crosswind_verified";
 
-/** The landed rows: columns under their target names, then the labels. */
-export const LANDED_ROWS: Sql = `select * from ${TABLE}`;
+/** The translated rows: columns under their target names, then the labels. */
+export const TRANSLATED_ROWS: Sql = `select * from ${TABLE}`;
 
-export interface LandingShape {
+export interface TranslatedShape {
   readonly columns: readonly OutputColumn[];
   /** Names of text columns that follow. */
   readonly labels: readonly string[];
@@ -25,9 +25,14 @@ function streamColumn(column: OutputColumn, codecs: CodecContext): StreamColumn 
 
 /**
  * Puts translated rows that need codecs into a temporary table of the target session, the way a copy writes them: to be digested there
- * by the same SQL. Must run in a transaction, which is rolled back: nothing stays. Rows of an earlier landing in it are replaced.
+ * by the same SQL. Must run in a transaction, which is rolled back: nothing stays. Rows that were put there before are replaced.
  */
-export async function land(source: Session, target: Session, rows: Sql, shape: LandingShape): Promise<void> {
+export async function putTranslated(
+  source: Session,
+  target: Session,
+  rows: Sql,
+  shape: TranslatedShape,
+): Promise<void> {
   const { columns, labels, codecs } = shape;
   const definitions = [
     ...columns.map((column) => `${identifier(column.column)} ${column.type}`),
