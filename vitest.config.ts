@@ -11,6 +11,8 @@ export default defineConfig({
         test: {
           name: "integration",
           include: ["test/integration/**/*.test.ts", "test/conformance/**/*.test.ts"],
+          // Control is tried on genuine Airflows that run.
+          exclude: ["test/conformance/control/**"],
           globalSetup,
           testTimeout: 60_000,
           hookTimeout: 120_000,
@@ -30,7 +32,7 @@ export default defineConfig({
       {
         test: {
           name: "airflow",
-          include: ["test/airflow/**/*.test.ts"],
+          include: ["test/airflow/**/*.test.ts", "test/conformance/control/**/*.test.ts"],
           globalSetup,
           testTimeout: 600_000,
           hookTimeout: 600_000,
