@@ -1,6 +1,9 @@
 // The arrows between folders: what may import what. A new arrow needs a decision record (docs/decisions).
 
 /** Folder (below src/) -> the folders of ours it may import, besides itself. */
+// What wires everything, one file for each family of commands.
+const APP = ["app.ts", "app-sync.ts", "app-cutover.ts", "app-waves.ts"];
+
 const ARROWS = {
   domain: [],
   airflow: ["domain"],
@@ -11,8 +14,8 @@ const ARROWS = {
   connectors: ["domain", "ports", "databases"],
   translators: ["domain", "ports"],
   contract: ["domain"],
-  server: ["contract", "engine", "domain", "app.ts"],
-  cli: ["contract", "engine", "domain", "app.ts"],
+  server: ["contract", "engine", "domain", ...APP],
+  cli: ["contract", "engine", "domain", ...APP],
   web: ["contract", "server"],
 };
 
@@ -71,14 +74,17 @@ export default {
       name: "app-is-the-top",
       comment: "Only the doors import app.ts, which wires everything.",
       severity: "error",
-      from: { path: "^src/", pathNot: [UNIT_TEST, "^src/(server|cli)/", "^src/app(-sides)?\\.ts$"] },
-      to: { path: "^src/app(-sides)?\\.ts$" },
+      from: {
+        path: "^src/",
+        pathNot: [UNIT_TEST, "^src/(server|cli)/", "^src/app(-sides|-control|-sync|-cutover|-waves)?\\.ts$"],
+      },
+      to: { path: "^src/app(-sides|-control|-sync|-cutover|-waves)?\\.ts$" },
     },
     {
       name: "app-wires-no-doors",
       comment: "app.ts wires ports to adapters; it knows no server, command line or page.",
       severity: "error",
-      from: { path: "^src/app(-sides)?\\.ts$" },
+      from: { path: "^src/app(-sides|-control|-sync|-cutover|-waves)?\\.ts$" },
       to: { path: "^src/(server|cli|web)/|^(test|tools|bench|bin)/" },
     },
     {
@@ -87,7 +93,10 @@ export default {
       severity: "error",
       from: {
         path: "^src/",
-        pathNot: [...Object.keys(ARROWS).map((folder) => `^src/${folder}/`), "^src/app(-sides)?\\.ts$"],
+        pathNot: [
+          ...Object.keys(ARROWS).map((folder) => `^src/${folder}/`),
+          "^src/app(-sides|-control|-sync|-cutover|-waves)?\\.ts$",
+        ],
       },
       to: {},
     },

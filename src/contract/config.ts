@@ -70,10 +70,12 @@ export const settingFields = {
   fernetKey: text(
     `[core] fernet_key of that Airflow: one key or several separated by commas, newest first. Only as a reference. ${REFERENCE_HINT}`,
   ),
-  apiUrl: text("Where that Airflow's web server or API answers. Not used yet."),
-  apiUsername: text("User of the API. Not used yet."),
-  apiPassword: text(`Password of the API, only as a reference. Not used yet. ${REFERENCE_HINT}`),
-  apiToken: text(`Token of the API, only as a reference. Not used yet. ${REFERENCE_HINT}`),
+  apiUrl: text(
+    "Where that Airflow's web server (3.x: api-server) answers, as https://HOST:PORT: its DAGs are paused and unpaused there. Default: in its database.",
+  ),
+  apiUsername: text("User of the API; goes with password."),
+  apiPassword: text(`Password of the API, only as a reference. ${REFERENCE_HINT}`),
+  apiToken: text(`Token of the API, in place of username and password, only as a reference. ${REFERENCE_HINT}`),
   dags: patterns('DAGs to move: patterns with * and ?; a leading ! excludes; later ones win. Default: ["*"].'),
   entities: patterns('Kinds of content to move, as patterns (connection, xcom, log, ...). Default: ["*"].'),
   history,
@@ -101,7 +103,7 @@ function environment(side: string) {
     {
       database: database.optional(),
       fernetKey: fernetKey.optional(),
-      api: group(api, "Control of that Airflow through its API. Not used yet.").partial().optional(),
+      api: group(api, "Control of that Airflow through its API.").partial().optional(),
     },
     `The ${side} environment.`,
   );

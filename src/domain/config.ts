@@ -7,6 +7,16 @@ export interface EnvironmentConfig {
   readonly database: Secret;
   /** One Fernet key or a comma-separated list, as Airflow takes it; undefined where none is given. */
   readonly fernetKey?: Secret;
+  /** Where its DAGs are switched; undefined: in its database. */
+  readonly api?: ApiConfig;
+}
+
+/** An environment's REST API, with a user name and a password or a token. */
+export interface ApiConfig {
+  readonly url?: string;
+  readonly username?: string;
+  readonly password?: Secret;
+  readonly token?: Secret;
 }
 
 /** `crosswind.yaml` with flags, environment variables and defaults applied, and every reference resolved. */

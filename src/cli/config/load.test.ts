@@ -60,6 +60,28 @@ test("reads databases and keys from variables and files, and fills in the defaul
   expect(findings).toEqual([]);
 });
 
+test("reads where an API answers and who calls it, references resolved", async () => {
+  const yaml = `source:\n  database: postgresql://one/x\n  api: {url: 'https://\${env:HOST}:8080', username: '\${env:NAME}', password: '\${env:PW}'}\ntarget:\n  database: postgresql://two/y\n  api: {url: 'http://t', token: 'file:./token'}\n`;
+  const folder = await aFolder({ "crosswind.yaml": yaml, token: `${CANARY}\n` });
+
+  const { config } = await loadConfig({
+    file: join(folder, "crosswind.yaml"),
+    env: { HOST: "h", NAME: "admin", PW: "p" },
+    cwd: "/",
+  });
+
+  expect(config.source.api).toMatchObject({ url: "https://h:8080", username: "admin" });
+  expect(config.source.api?.password?.reveal()).toBe("p");
+  expect(config.target.api?.token?.reveal()).toBe(CANARY);
+  expect(config.target.api).not.toHaveProperty("password");
+});
+
+test("a side without an API has none", async () => {
+  const { config } = await loadConfig(await options(DATABASES));
+
+  expect(config.source).not.toHaveProperty("api");
+});
+
 test("takes a flag before an environment variable before the file before a default, and says which", async () => {
   const yaml = `${DATABASES}lanes: 3\nselect: {history: 90d, dags: [from_file], entities: [xcom]}\n`;
   const given = await options(yaml, {

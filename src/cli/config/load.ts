@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import type { Config, EnvironmentConfig } from "../../domain/config.ts";
+import type { ApiConfig, Config, EnvironmentConfig } from "../../domain/config.ts";
 import type { Finding } from "../../domain/finding.ts";
 import { isProblem } from "../../domain/problem.ts";
 import { Secret } from "../../domain/secret.ts";
@@ -102,12 +102,13 @@ function refuseSecrets(file: string, picked: readonly Picked[]): void {
   throw problems.configSecretInFile({ file, errors, variable });
 }
 
+/** Kinds of settings that references may stand in. */
+const REFERRING: ReadonlySet<SettingKind> = new Set(["url", "secret", "text"]);
+
 async function resolvePicked(picked: Picked, options: LoadOptions): Promise<Resolved> {
   const { spec, origin, value } = picked;
   const nothing = { picked, value: undefined, references: [], findings: [] };
-  if ((spec.kind !== "url" && spec.kind !== "secret") || spec.isForLater === true || typeof value !== "string") {
-    return nothing;
-  }
+  if (!REFERRING.has(spec.kind) || typeof value !== "string") return nothing;
   const folder = origin === "file" ? dirname(options.file) : options.cwd;
   const resolved = await resolveText(value, { env: options.env, folder });
   const literal = origin === "file" && spec.kind === "url" && hasPassword(value, REFERENCE);
@@ -149,12 +150,24 @@ const SHOWN: Readonly<Record<SettingKind, (value: unknown, resolved: string | un
   list: (value) => (value as readonly string[]).join(", "),
   history: String,
   number: String,
-  text: String,
+  text: (value, resolved) => resolved ?? String(value),
 };
 
 function shownValue({ spec, origin, value }: Picked, resolved: string | undefined): string {
   if (origin === "not set") return "";
-  return SHOWN[spec.kind](value, spec.isForLater === true ? String(value) : resolved);
+  return SHOWN[spec.kind](value, resolved);
+}
+
+function apiOf(side: string, byName: ReadonlyMap<string, Resolved>): ApiConfig | undefined {
+  const read = (name: string) => byName.get(`${side}.api.${name}`)?.value;
+  const [url, username, password, token] = [read("url"), read("username"), read("password"), read("token")];
+  const given = {
+    ...(url === undefined ? {} : { url }),
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password: new Secret(password) }),
+    ...(token === undefined ? {} : { token: new Secret(token) }),
+  };
+  return Object.keys(given).length === 0 ? undefined : given;
 }
 
 function toConfig(resolved: readonly Resolved[]): Config {
@@ -167,7 +180,8 @@ function toConfig(resolved: readonly Resolved[]): Config {
   const environment = (side: string): EnvironmentConfig => {
     const fernetKey = secret(`${side}.fernetKey`);
     const database = secret(`${side}.database`) ?? new Secret("");
-    return { database, ...(fernetKey === undefined ? {} : { fernetKey }) };
+    const api = apiOf(side, byName);
+    return { database, ...(fernetKey === undefined ? {} : { fernetKey }), ...(api === undefined ? {} : { api }) };
   };
   const [state, staging] = [secret("state"), secret("staging")];
   return {

@@ -18,18 +18,15 @@ export interface SettingSpec {
   readonly isRequired?: true;
   /** A flag adds to what the file or the variable says, instead of replacing it. */
   readonly isAdded?: true;
-  /** Accepted and shown, but no command reads it yet: its references are left alone. */
-  readonly isForLater?: true;
 }
 
 function sideSettings(side: "source" | "target"): readonly SettingSpec[] {
   const prefix = `CROSSWIND_${side.toUpperCase()}`;
-  const later = (name: string, kind: SettingKind, field: z.ZodType): SettingSpec => ({
+  const api = (name: string, kind: SettingKind, field: z.ZodType): SettingSpec => ({
     name: `${side}.api.${name}`,
     env: `${prefix}_API_${name.toUpperCase()}`,
     kind,
     field,
-    isForLater: true,
   });
   return [
     {
@@ -40,10 +37,10 @@ function sideSettings(side: "source" | "target"): readonly SettingSpec[] {
       isRequired: true,
     },
     { name: `${side}.fernetKey`, env: `${prefix}_FERNET_KEY`, kind: "secret", field: settingFields.fernetKey },
-    later("url", "url", settingFields.apiUrl),
-    later("username", "text", settingFields.apiUsername),
-    later("password", "secret", settingFields.apiPassword),
-    later("token", "secret", settingFields.apiToken),
+    api("url", "url", settingFields.apiUrl),
+    api("username", "text", settingFields.apiUsername),
+    api("password", "secret", settingFields.apiPassword),
+    api("token", "secret", settingFields.apiToken),
   ];
 }
 
