@@ -83,7 +83,7 @@ async function openTargetSide(
   resources: AsyncDisposableStack,
 ): Promise<{ readonly target: Database; readonly upload?: UploadSide }> {
   const { homeDir = process.cwd(), onEvent = () => {}, signal, writing } = options;
-  const raw = writing?.target ?? openRawTarget(config.target.database);
+  const raw = writing?.target ?? openRawTarget({ url: config.target.database, folder: homeDir });
   if (raw === undefined) return { target: resources.use(openTarget(config)) };
   if (writing === undefined) resources.use(raw);
   const place = { source: raw.address, server: config.staging, homeDir };
@@ -124,7 +124,7 @@ function shortRun(run: string): string {
 
 /** The target's ledger, for a look at what was copied. Nothing of a target that is no Postgres is landed for it. */
 export async function openTargetStatus(config: Config, { homeDir }: { readonly homeDir: string }): Promise<Database> {
-  await using raw = openRawTarget(config.target.database);
+  await using raw = openRawTarget({ url: config.target.database, folder: homeDir });
   if (raw === undefined) return openTarget(config);
   await using resources = new AsyncDisposableStack();
   const place = { source: raw.address, server: config.staging, homeDir, purpose: "status" };
@@ -231,7 +231,7 @@ export function openDoctorTarget(config: Config, options: { readonly homeDir: st
   const key = fernetKey === undefined ? {} : { fernetKey };
   const resources = new AsyncDisposableStack();
   const dispose = { [Symbol.asyncDispose]: () => resources.disposeAsync() };
-  const raw = openRawTarget(url);
+  const raw = openRawTarget({ url, folder: options.homeDir });
   if (raw === undefined) {
     const database = resources.use(openTarget(config));
     return { ...key, open: async () => database, ...dispose };

@@ -1,3 +1,4 @@
+import { compareReleases, type Release } from "../domain/release.ts";
 import type { Secret } from "../domain/secret.ts";
 import type { RawSource } from "../ports/raw-source.ts";
 import type { RawTarget } from "../ports/raw-target.ts";
@@ -6,6 +7,7 @@ import { openMysqlTarget } from "./mysql/target.ts";
 import { isMysqlUrl } from "./mysql/url.ts";
 import { targetSqlite } from "./problems.ts";
 import { openSqlite } from "./sqlite/sqlite.ts";
+import { openSqliteTarget } from "./sqlite/target.ts";
 import { isSqliteUrl, sqlitePath } from "./sqlite/url.ts";
 
 export interface RawOptions {
@@ -23,8 +25,17 @@ export function openRawSource({ url, name, folder }: RawOptions): RawSource | un
   return undefined;
 }
 
-/** A target that is no Postgres and takes rows; undefined for a Postgres, and for what is no known URL at all. Throws DATABASE_URL_INVALID, TARGET_IS_SQLITE. */
-export function openRawTarget(url: Secret): RawTarget | undefined {
-  if (isSqliteUrl(url)) throw targetSqlite({});
+/** A target that is no Postgres and takes rows; undefined for a Postgres, and for what is no known URL at all. Throws DATABASE_URL_INVALID. */
+export function openRawTarget({ url, folder }: Omit<RawOptions, "name">): RawTarget | undefined {
+  if (isSqliteUrl(url)) return openSqliteTarget({ path: sqlitePath(url, folder), name: "target" });
   return isMysqlUrl(url) ? openMysqlTarget({ url, name: "target" }) : undefined;
+}
+
+/** Refuses a SQLite target, unless somebody insists and it is one of Airflow 3. Throws TARGET_IS_SQLITE. */
+export function assertFitTarget(
+  url: Secret,
+  { isForced, release }: { readonly isForced: boolean; readonly release?: Release },
+): void {
+  const isFit = isForced && (release === undefined || compareReleases(release, "3.0") >= 0);
+  if (isSqliteUrl(url) && !isFit) throw targetSqlite({});
 }

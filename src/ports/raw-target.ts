@@ -16,6 +16,8 @@ export interface TargetColumn {
   readonly isRequired: boolean;
   /** Digits after the point of a time's seconds. */
   readonly fraction?: number;
+  /** The first time in UTC that is too late for it, as `2038-01-19 03:14:08`, where it keeps only seconds since 1970. */
+  readonly endsAt?: string;
 }
 
 /** A unique key; the primary one is told apart by the table. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { plainRows, recordedText } from "./raw-rows.ts";
 
-/** A SQLite file of a test's own, as Airflow 2.10.5 would have it. */
+/** A SQLite file of a test's own, as Airflow would have it. */
 export interface TestSqlite extends AsyncDisposable {
   readonly file: string;
   /** `sqlite:////...` */
@@ -13,12 +13,12 @@ export interface TestSqlite extends AsyncDisposable {
   readonly database: DatabaseSync;
 }
 
-/** Makes the schema that a genuine Airflow 2.10.5 made, and fills it with what a Postgres of that release holds. */
-export async function aSqlite(from?: string): Promise<TestSqlite> {
+/** Makes the schema that a genuine Airflow made, and fills it with what a Postgres of that release holds. */
+export async function aSqlite(from?: string, release: "2.10.5" | "3.3.2" = "2.10.5"): Promise<TestSqlite> {
   const folder = await mkdtemp(join(tmpdir(), "crosswind-sqlite-"));
   const file = join(folder, "airflow.db");
   const database = new DatabaseSync(file, { enableForeignKeyConstraints: false });
-  database.exec(await recordedText("airflow-2.10.5-empty.sqlite.sql.gz"));
+  database.exec(await recordedText(`airflow-${release}-empty.sqlite.sql.gz`));
   database.exec("pragma foreign_keys = off");
   if (from !== undefined) await fillSqlite(database, from);
   return {

@@ -17,13 +17,17 @@ const OWN_TIMES: ReadonlySet<string> = new Set(["log_template.created_at"]);
 interface Form {
   readonly isFloat: boolean;
   readonly isTime: boolean;
-  /** JSON, which the driver would parse. */
+  /** Text that the driver would parse for JSON. */
   readonly isLong: boolean;
+  /** MySQL's own JSON: the document, and not its text. */
+  readonly isDocument: boolean;
+  /** A UUID without its dashes. */
+  readonly isBare: boolean;
 }
 
 async function formsOf(mariadb: TestMariadb): Promise<ReadonlyMap<string, Form>> {
   const rows = await mariadb.query(
-    "select table_name as t, column_name as c, data_type as d from information_schema.columns where table_schema = database()",
+    "select table_name as t, column_name as c, data_type as d, character_maximum_length as n from information_schema.columns where table_schema = database()",
   );
   return new Map(
     rows.map((row) => [
@@ -31,7 +35,9 @@ async function formsOf(mariadb: TestMariadb): Promise<ReadonlyMap<string, Form>>
       {
         isFloat: row["d"] === "float",
         isTime: /^(timestamp|datetime)$/.test(String(row["d"])),
-        isLong: row["d"] === "longtext",
+        isLong: row["d"] === "longtext" || row["d"] === "json",
+        isDocument: row["d"] === "json",
+        isBare: row["d"] === "char" && Number(row["n"]) === 32,
       },
     ]),
   );
@@ -41,6 +47,28 @@ async function formsOf(mariadb: TestMariadb): Promise<ReadonlyMap<string, Form>>
 function sixDigits(value: string): string {
   const [second = "", fraction = ""] = value.split(".");
   return `${second}.${fraction.padEnd(6, "0")}`;
+}
+
+/** A document as text, whatever the order of its keys. */
+function plainDocument(text: string): string {
+  const sorted = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(sorted);
+    if (typeof value !== "object" || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value)
+        .map(([key, of]) => [key, sorted(of)] as const)
+        .sort(([one], [other]) => (one < other ? -1 : 1)),
+    );
+  };
+  return JSON.stringify(sorted(JSON.parse(text)));
+}
+
+/** A value of either side as the other one would have it. MariaDB has no zero below zero, MySQL has. */
+function alike(value: PlainValue | undefined, form: Form | undefined): PlainValue | undefined {
+  if (form?.isFloat === true && typeof value === "number") return Math.fround(value) + 0;
+  if (typeof value !== "string") return value;
+  if (form?.isDocument === true) return plainDocument(value);
+  return form?.isBare === true ? value.replaceAll("-", "") : value;
 }
 
 /** A value as text that is the same from both databases. */
@@ -74,9 +102,7 @@ export async function compareWithMariadb(
       ...rows.map((row) => {
         const values = row.map((value, at) => {
           const name = names[at] ?? "";
-          const fitted =
-            forms.get(name)?.isFloat === true && typeof value === "number" ? Math.fround(value) + 0 : value;
-          return isCompared(name) ? `${name}=${said(fitted, name, keys)}` : "";
+          return isCompared(name) ? `${name}=${said(alike(value, forms.get(name)), name, keys)}` : "";
         });
         return values.join(" | ");
       }),
@@ -97,7 +123,7 @@ export async function compareWithMariadb(
           const name = `${table}.${column}`;
           const value = row[column] as PlainValue;
           const time = forms.get(name)?.isTime === true && typeof value === "string" ? sixDigits(value) : value;
-          return isCompared(name) ? `${name}=${said(time, name, keys)}` : "";
+          return isCompared(name) ? `${name}=${said(alike(time, forms.get(name)), name, keys)}` : "";
         })
         .join(" | "),
     );

@@ -14,7 +14,7 @@ export interface TargetOptions {
 /** An empty target on MariaDB with a user that may write to it; it goes with its ledger at the end of the scope. */
 export async function aMariadbTarget(server: MariadbServer, options: TargetOptions = {}): Promise<TestMariadb> {
   await using resources = new AsyncDisposableStack();
-  const database = await aMariadb(server, undefined, `airflow-${options.schema ?? "2.10.5"}-empty.mariadb.sql.gz`);
+  const database = await aMariadb(server, undefined, options.schema);
   const { name } = database;
   resources.use(database);
   await database.query(`grant all on ${name}.* to '${name}'@'%'`);

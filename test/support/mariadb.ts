@@ -6,7 +6,7 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { type Connection, createConnection } from "mysql2/promise";
+import { type Connection, createConnection, type RowDataPacket } from "mysql2/promise";
 import { plainRows, recordedText } from "./raw-rows.ts";
 
 const run = promisify(execFile);
@@ -15,9 +15,10 @@ const PROGRAM = "mariadbd";
 /** Rows of one INSERT: within any server's max_allowed_packet. */
 const INSERT_ROWS = 500;
 
-/** A MariaDB server that a test may make databases and users on; one of our own is stopped at the end. */
+/** A server, MariaDB's or MySQL's, that a test may make databases and users on; one of our own is stopped at the end. */
 export interface MariadbServer extends AsyncDisposable {
   readonly port: number;
+  readonly product: "MariaDB" | "MySQL";
 }
 
 /** A database of a test's own, with a user for it; both go at the end of the scope. */
@@ -44,7 +45,7 @@ async function connectTo(port: number, database?: string) {
   return connection;
 }
 
-async function answers(port: number): Promise<boolean> {
+export async function answers(port: number): Promise<boolean> {
   return await connectTo(port).then(
     async (connection) => {
       await connection.end();
@@ -54,7 +55,7 @@ async function answers(port: number): Promise<boolean> {
   );
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
@@ -65,7 +66,7 @@ async function freePort(): Promise<number> {
 
 /** The server of this machine where root may use it without a password; else one of our own, from Debian's package. */
 export async function mariadbServer(): Promise<MariadbServer> {
-  if (await answers(LOCAL_PORT)) return { port: LOCAL_PORT, [Symbol.asyncDispose]: async () => {} };
+  if (await answers(LOCAL_PORT)) return { port: LOCAL_PORT, product: "MariaDB", [Symbol.asyncDispose]: async () => {} };
   const { uid } = userInfo();
   const isThere = await run(PROGRAM, ["--version"]).then(
     () => true,
@@ -109,7 +110,7 @@ async function startServer(uid: number): Promise<MariadbServer> {
     }
     await sleep(100);
   }
-  return { port, [Symbol.asyncDispose]: stop };
+  return { port, product: "MariaDB", [Symbol.asyncDispose]: stop };
 }
 
 /** Makes an empty database with a user that may read it; root may do everything there without a password. */
@@ -138,31 +139,44 @@ export async function anEmptyMariadb(
   };
 }
 
-/** Makes the schema that a genuine Airflow 2.10.5 made, and fills it with what a Postgres of that release holds. */
+/** Makes the schema that a genuine Airflow made on that product, and fills it with what a Postgres of that release holds. */
 export async function aMariadb(
   server: MariadbServer,
   from?: string,
-  schema = "airflow-2.10.5-empty.mariadb.sql.gz",
+  release: "2.10.5" | "3.3.2" = "2.10.5",
 ): Promise<TestMariadb> {
   await using resources = new AsyncDisposableStack();
   const database = resources.use(await anEmptyMariadb(server));
-  await database.query(await recordedText(schema));
+  await database.query(await recordedText(`airflow-${release}-empty.${server.product.toLowerCase()}.sql.gz`));
   if (from !== undefined) await fill(database.connection, from);
   const kept = resources.move();
   return { ...database, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 /** Replaces the rows of the database by those of a Postgres, in one transaction. */
-async function fill(admin: Connection, from: string): Promise<void> {
+export async function fill(admin: Connection, from: string): Promise<void> {
   await admin.query(
     "set foreign_key_checks = 0, unique_checks = 0, sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'",
   );
   await admin.query("begin");
+  const [bare] = await admin.query<RowDataPacket[]>(
+    `select concat(table_name, '.', column_name) as name from information_schema.columns
+     where table_schema = database() and data_type = 'char' and character_maximum_length = 32`,
+  );
+  const isBare = new Set(bare.map((row) => String(row["name"])));
   for await (const { table, columns, rows, isFirst } of plainRows(from)) {
     if (isFirst) await admin.query(`delete from \`${table}\``);
     const names = columns.map((column) => `\`${column}\``).join(", ");
     for (let at = 0; at < rows.length; at += INSERT_ROWS) {
-      const some = rows.slice(at, at + INSERT_ROWS);
+      const some = rows
+        .slice(at, at + INSERT_ROWS)
+        .map((row) =>
+          row.map((value, index) =>
+            typeof value === "string" && isBare.has(`${table}.${columns[index] ?? ""}`)
+              ? value.replaceAll("-", "")
+              : value,
+          ),
+        );
       await admin.query(`insert into \`${table}\` (${names}) values ?`, [some]);
     }
   }

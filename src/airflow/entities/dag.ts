@@ -103,7 +103,7 @@ export const dag = defineEntity({
     partition_mapper_info: {
       rows: [
         { in: "<3.3", read: "'[]'::json" },
-        { in: ">=3.3", column: true, write: "coalesce(c.partition_mapper_info, '[]'::json)" },
+        { in: ">=3.3", column: true, write: "coalesce(c.partition_mapper_info::text, '[]')::json" },
       ],
       compare: { ignore: DERIVED },
       lost: "releases before 3.3 have no place for it",

@@ -17,6 +17,7 @@ const options = z.object({
     .meta({ short: "o", value: "PLAN" }),
   ...selectionOptions,
   acceptLoss: z.boolean().default(false).describe("plan for a target that is older than the source"),
+  force: z.boolean().default(false).describe("plan for a SQLite target, too: an Airflow 3 that is not for production"),
   show: z.enum(["findings"]).optional().describe("`findings`: print notes, too"),
 });
 
@@ -30,11 +31,11 @@ export const planCommand = defineCommand({
     "crosswind plan -o week-1.plan.json --dag 'etl_*' --dag '!etl_tmp_*' --history 90d",
     "crosswind plan --without variable:legacy_token --show findings",
   ],
-  async run({ world, configFile, json, signal }, { output, acceptLoss, show, ...selection }) {
+  async run({ world, configFile, json, signal }, { output, acceptLoss, force, show, ...selection }) {
     const { config } = await loadConfig({ file: configFile, env: world.env, cwd: world.cwd, flags: { ...selection } });
     const progress = showProgress(world, { json });
     const opened = { homeDir: dirname(configFile), onEvent: progress.take, signal };
-    const planned = await plan(config, { acceptLoss, now: world.now(), version: VERSION, ...opened });
+    const planned = await plan(config, { acceptLoss, isForced: force, now: world.now(), version: VERSION, ...opened });
     progress.stop();
     await writePlan(resolve(world.cwd, output), planned);
     return {

@@ -1,7 +1,7 @@
 import type { Connection } from "mysql2";
 import type { RawCheck, RawTable } from "../../ports/raw-source.ts";
 import { ask, quoted } from "./ask.ts";
-import type { MysqlAddress } from "./url.ts";
+import type { MysqlAddress, TlsMode } from "./url.ts";
 
 /** Tables that the user sees and may not read. */
 export async function refusedTables(connection: Connection, tables: readonly RawTable[]): Promise<readonly string[]> {
@@ -15,15 +15,27 @@ export async function refusedTables(connection: Connection, tables: readonly Raw
   return refused;
 }
 
-export function tlsCheck(cipher: string, isLocal: boolean): RawCheck {
+/** How much of the server's certificate is looked at. */
+const LOOKED_AT: Readonly<Record<TlsMode, string>> = {
+  disabled: "",
+  "on-demand": "certificate verified",
+  required: "certificate not looked at",
+  "verify-ca": "certificate verified, but not its names",
+  "verify-identity": "certificate verified",
+};
+
+export function tlsCheck(cipher: string, { host, socketPath, tls }: MysqlAddress): RawCheck {
   const about = { id: "tls", title: "Encryption on the way" } as const;
-  if (cipher !== "") return { ...about, status: "ok", detail: `encrypted (${cipher})` };
-  if (isLocal) return { ...about, status: "ok", detail: "not encrypted, and never leaves the server's machine" };
+  if (cipher !== "" && tls !== "required") return { ...about, status: "ok", detail: `${cipher}, ${LOOKED_AT[tls]}` };
+  const next = ["add ?ssl-ca=PATH (the authority's certificate) to the URL of the database"];
+  if (cipher !== "") return { ...about, status: "note", detail: `${cipher}, ${LOOKED_AT[tls]}`, next };
+  if (socketPath !== undefined || /^(localhost|127\.|::1$)/.test(host))
+    return { ...about, status: "ok", detail: "not encrypted, and never leaves the server's machine" };
   return {
     ...about,
     status: "note",
     detail: "not encrypted, and the server is on another machine: rows and password cross the network as they are",
-    next: ["add ?ssl_ca=PATH (the authority's certificate) or ?ssl-mode=VERIFY_IDENTITY to the URL of the database"],
+    next,
   };
 }
 

@@ -1,5 +1,6 @@
 import { isProblem } from "../../domain/problem.ts";
 import * as problems from "../postgres/problems.ts";
+import { tlsRefused } from "./problems.ts";
 
 interface DriverError {
   readonly code?: string;
@@ -32,8 +33,9 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   ER_BAD_DB_ERROR: problems.databaseUnreachable,
   ER_CON_COUNT_ERROR: problems.databaseUnreachable,
   ER_TOO_MANY_USER_CONNECTIONS: problems.databaseUnreachable,
-  HANDSHAKE_NO_SSL_SUPPORT: problems.databaseUnreachable,
-  HANDSHAKE_SSL_ERROR: problems.databaseUnreachable,
+  HANDSHAKE_NO_SSL_SUPPORT: tlsRefused,
+  HANDSHAKE_SSL_ERROR: tlsRefused,
+  ER_SECURE_TRANSPORT_REQUIRED: tlsRefused,
   ER_TABLEACCESS_DENIED_ERROR: forbidden,
   ER_COLUMNACCESS_DENIED_ERROR: forbidden,
   ER_SPECIFIC_ACCESS_DENIED_ERROR: forbidden,
@@ -54,11 +56,6 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   ER_SERVER_SHUTDOWN: problems.connectionLost,
   ER_CONNECTION_KILLED: problems.connectionLost,
   ER_NET_READ_INTERRUPTED: problems.connectionLost,
-  CERT_HAS_EXPIRED: problems.databaseUnreachable,
-  DEPTH_ZERO_SELF_SIGNED_CERT: problems.databaseUnreachable,
-  SELF_SIGNED_CERT_IN_CHAIN: problems.databaseUnreachable,
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: problems.databaseUnreachable,
-  ERR_TLS_CERT_ALTNAME_INVALID: problems.databaseUnreachable,
 };
 
 /** The problem that a driver's error is; anything else as it came. The first line of its message only. */
@@ -67,6 +64,6 @@ export function toProblem(error: unknown, where: string): unknown {
   const { code = "", message = "" } = error as DriverError;
   const reason = (message.split("\n")[0] || code).slice(0, 300);
   const closed = /closed state|Connection lost/.test(message) ? problems.connectionLost : undefined;
-  const make = MAKERS[code] ?? closed;
+  const make = MAKERS[code] ?? (code.startsWith("ERR_OSSL") ? tlsRefused : closed);
   return make === undefined ? error : make({ where, reason }, { cause: error });
 }

@@ -1,16 +1,13 @@
-import { readFile } from "node:fs/promises";
-import type { Connection, ConnectionOptions } from "mysql2";
+import type { Connection } from "mysql2";
 import type { Secret } from "../../domain/secret.ts";
 import type { RawCheck, RawFacts, RawReading, RawRow, RawSource, RawTable } from "../../ports/raw-source.ts";
 import { ask, quoted, textOf } from "./ask.ts";
 import { refusedTables, rightsCheck, sizeCheck, tlsCheck } from "./checks.ts";
+import { connect } from "./connect.ts";
 import { toProblem } from "./errors.ts";
 import * as problems from "./problems.ts";
 import { streamRows } from "./stream-rows.ts";
 import { type MysqlAddress, parseMysqlUrl } from "./url.ts";
-
-/** How long to wait for a connection, in milliseconds. */
-const CONNECT_MS = 10_000;
 
 /** Airflow itself speaks UTC to MySQL (airflow/settings.py sets the session's time_zone). A slow reader must not lose its connection. */
 const SESSION = [
@@ -26,11 +23,13 @@ const OF_PRODUCT = {
   MySQL: { patience: "set session max_execution_time = 0", oldest: [5, 7] },
 } as const;
 
+/** Without columns that the server computes: nobody writes them. */
 const COLUMNS = `
   select c.table_name as \`table\`, c.column_name as name, c.data_type as type, c.collation_name as \`collation\`
   from information_schema.columns c
   join information_schema.tables t on t.table_schema = c.table_schema and t.table_name = c.table_name
-  where c.table_schema = database() and t.table_type = 'BASE TABLE' order by c.table_name, c.ordinal_position`;
+  where c.table_schema = database() and t.table_type = 'BASE TABLE' and coalesce(c.generation_expression, '') = ''
+  order by c.table_name, c.ordinal_position`;
 
 const KEYS = `
   select table_name as \`table\`, column_name as name from information_schema.key_column_usage
@@ -167,12 +166,7 @@ class MysqlSource implements RawSource {
   }
 
   async #connect(): Promise<{ readonly connection: Connection; readonly server: Server }> {
-    // Loaded when it is needed: only this kind of source needs it.
-    const { createConnection } = await import("mysql2");
-    const options = await driverOptions(this.#address, this.label);
-    const connection = createConnection(options);
-    // Without a listener a connection that is lost between two statements would end the process; the next statement tells.
-    connection.on("error", () => {});
+    const connection = await connect(this.#address, { where: this.label });
     try {
       const server = await readServer(connection, this.label);
       for (const statement of [...SESSION, OF_PRODUCT[server.product].patience]) await ask(connection, statement);
@@ -188,7 +182,6 @@ class MysqlSource implements RawSource {
     try {
       const { facts, tables } = await readCatalogue(connection, server);
       const refused = await refusedTables(connection, tables);
-      const isLocal = /^(localhost|127\.|::1$)/.test(this.#address.host) || this.#address.socketPath !== undefined;
       return [
         { id: "version", title: "Server version", status: "ok", detail: server.name },
         {
@@ -197,7 +190,7 @@ class MysqlSource implements RawSource {
           status: "ok",
           detail: `signed in to ${this.#address.database} as ${server.user}`,
         },
-        tlsCheck(server.cipher, isLocal),
+        tlsCheck(server.cipher, this.#address),
         { id: "read-only", title: "Read only", status: "ok", detail: "every transaction is a read-only one" },
         rightsCheck(refused, this.#address, server.user),
         sizeCheck(facts.sizeBytes),
@@ -208,32 +201,6 @@ class MysqlSource implements RawSource {
       connection.destroy();
     }
   }
-}
-
-/** What the driver needs to connect to an address; never a local file. */
-export async function driverOptions(address: MysqlAddress, where: string): Promise<ConnectionOptions> {
-  const { host, port, user, password, database, socketPath, tls, tlsAuthority } = address;
-  const authority =
-    tlsAuthority === undefined
-      ? undefined
-      : await readFile(tlsAuthority, "utf8").catch((error: unknown) => {
-          throw toProblem(error, where);
-        });
-  const ssl = { rejectUnauthorized: tls === "verified", ...(authority === undefined ? {} : { ca: authority }) };
-  return {
-    ...(socketPath === undefined ? { host, port } : { socketPath }),
-    user,
-    password,
-    database,
-    charset: "UTF8MB4_BIN",
-    connectTimeout: CONNECT_MS,
-    supportBigNumbers: true,
-    bigNumberStrings: true,
-    // Only ever one statement at a time, and none that has an outfile or a local file.
-    multipleStatements: false,
-    flags: ["-LOCAL_FILES"],
-    ...(tls === "disabled" ? {} : { ssl }),
-  };
 }
 
 export interface MysqlOptions {

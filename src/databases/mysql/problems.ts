@@ -9,29 +9,25 @@ export const mysqlTooOld = defineProblem<{ where: string; server: string }>({
   retry: "after-fix",
 });
 
-const CHUNK =
-  "the chunk was rolled back; every chunk before it is in the target and in the ledger, the source was not touched.";
+const TLS_NEXT = [
+  "add ?ssl-ca=PATH to the URL of the database: the certificate of the authority that signed the server's (your provider's bundle, or ca.pem in the server's data folder)",
+  "the host of the URL must be one of the certificate's names; where it can not be, ssl-mode=VERIFY_CA looks at the authority alone",
+  "ssl-mode=REQUIRED encrypts without looking at the certificate: whoever is between both can then read along",
+];
 
-export const uploadConflict = defineProblem<{ table: string; chunk: string; detail: string }>({
-  code: "UPLOAD_CONFLICT",
-  what: ({ table, chunk, detail }) =>
-    `the target's own Airflow wrote to ${table} since the target was read, and the copy would overwrite it (chunk ${chunk}): ${detail}.`,
-  safe: () => `no row of the target's own was changed; ${CHUNK}`,
-  next: () => [
-    "stop the target's scheduler, DAG processor, triggerer and API server for the time of the copy",
-    "crosswind plan    reads the target as it is now, and says what is in the way",
-    "crosswind apply   with the new plan: rows that are there already are recognised",
-  ],
+export const tlsRefused = defineProblem<{ where: string; reason: string }>({
+  code: "DATABASE_TLS_REFUSED",
+  what: ({ where, reason }) => `no encrypted connection to the database at ${where}: ${reason}.`,
+  safe: () => "nothing was written on either side.",
+  next: () => TLS_NEXT,
   retry: "after-fix",
 });
 
-export const uploadRefused = defineProblem<{ table: string; chunk: string; detail: string }>({
-  code: "UPLOAD_REFUSED",
-  what: ({ table, chunk, detail }) => `the target refuses rows of ${table} (chunk ${chunk}): ${detail}.`,
-  safe: () => CHUNK,
-  next: () => [
-    "mend the rows on the source or leave their DAG out (select.dags in crosswind.yaml), then plan again",
-    "report it: the plan should have named these rows",
-  ],
+export const tlsNeedsName = defineProblem<{ where: string; host: string }>({
+  code: "DATABASE_TLS_NEEDS_NAME",
+  what: ({ where, host }) =>
+    `the certificate of the server at ${where} can not be verified whole, because ${host} is an address and no name.`,
+  safe: () => "nothing was written on either side.",
+  next: () => ["name the host in the URL as its certificate does", ...TLS_NEXT.slice(1)],
   retry: "after-fix",
 });

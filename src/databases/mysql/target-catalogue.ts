@@ -2,12 +2,14 @@ import type { Connection } from "mysql2";
 import type { TableNumbers, TargetColumn, TargetTable } from "../../ports/raw-target.ts";
 import { ask, quoted, textOf, type Values } from "./ask.ts";
 
+/** Without columns that the server computes: nobody writes them. */
 const COLUMNS = `
   select c.table_name as t, c.column_name as name, lower(c.data_type) as type, c.character_set_name as charset,
     c.collation_name as \`collation\`, c.character_octet_length as octets, c.datetime_precision as fraction, c.extra as extra, c.is_nullable as nullable
   from information_schema.columns c
   join information_schema.tables t on t.table_schema = c.table_schema and t.table_name = c.table_name
-  where c.table_schema = database() and t.table_type = 'BASE TABLE' order by c.table_name, c.ordinal_position`;
+  where c.table_schema = database() and t.table_type = 'BASE TABLE' and coalesce(c.generation_expression, '') = ''
+  order by c.table_name, c.ordinal_position`;
 
 const UNIQUES = `
   select table_name as t, index_name as name, column_name as c from information_schema.statistics
@@ -39,7 +41,16 @@ async function readSequences(connection: Connection): Promise<ReadonlyMap<string
   return numbers;
 }
 
-function columnOf(row: Values): TargetColumn {
+/** Seconds of a TIMESTAMP: 32 bits, of which newer MariaDBs use the last one, too. Source: MariaDB documentation, "TIMESTAMP". */
+const TIMESTAMP_ENDS = { signed: "2038-01-19 03:14:08", unsigned: "2106-02-07 06:28:16" } as const;
+
+/** MySQL reckons with later times than it keeps. */
+async function timestampEnds(connection: Connection, product: "MySQL" | "MariaDB"): Promise<string> {
+  const [row] = await ask(connection, "select from_unixtime(2147483648) is not null as later");
+  return product === "MariaDB" && textOf(row?.["later"]) === "1" ? TIMESTAMP_ENDS.unsigned : TIMESTAMP_ENDS.signed;
+}
+
+function columnOf(row: Values, endsAt: string): TargetColumn {
   const [charset, octets] = [textOf(row["charset"]), textOf(row["octets"])];
   const fraction = textOf(row["fraction"]);
   return {
@@ -50,6 +61,7 @@ function columnOf(row: Values): TargetColumn {
     ignoresCase: textOf(row["collation"]).endsWith("_ci"),
     ...(octets === "" ? {} : { mostBytes: Number(octets) }),
     ...(fraction === "" ? {} : { fraction: Number(fraction) }),
+    ...(textOf(row["type"]) === "timestamp" ? { endsAt } : {}),
   };
 }
 
@@ -78,15 +90,19 @@ export async function readTables(
   const keys = byTable(await ask(connection, UNIQUES));
   const references = byTable(await ask(connection, REFERENCES));
   const sequences = await readSequences(connection);
+  const endsAt = await timestampEnds(connection, product);
   const attributes = new Map((await ask(connection, NUMBERS)).map((row) => [textOf(row["t"]), Number(row["n"])]));
   return [...columns].map(([name, rows]) => {
     const byName = Map.groupBy(keys.get(name) ?? [], (row) => textOf(row["name"]));
-    const uniques = [...byName].map(([key, parts]) => ({ name: key, columns: parts.map((row) => textOf(row["c"])) }));
+    const all = [...byName].map(([key, parts]) => ({ name: key, columns: parts.map((row) => textOf(row["c"])) }));
+    // A part that is an expression has no name, and one that is computed is not read.
+    const read = new Set(rows.map((row) => textOf(row["name"])));
+    const uniques = all.filter((unique) => unique.columns.every((column) => read.has(column)));
     const key = uniques.find((each) => each.name === "PRIMARY")?.columns ?? [];
     const numbered = numbersOf({ name, key, rows }, attributes, sequences);
     return {
       name,
-      columns: rows.map(columnOf),
+      columns: rows.map((row) => columnOf(row, endsAt)),
       key,
       uniques: uniques.filter((each) => each.name !== "PRIMARY"),
       references: (references.get(name) ?? []).map((row) => textOf(row["r"])),

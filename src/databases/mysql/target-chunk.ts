@@ -1,4 +1,4 @@
-import type { Connection, ResultSetHeader } from "mysql2";
+import type { Connection } from "mysql2";
 import type {
   TargetColumn,
   TargetTable,
@@ -7,116 +7,17 @@ import type {
   Uploaded,
   UploadRows,
 } from "../../ports/raw-target.ts";
-import { ask, quoted, textOf } from "./ask.ts";
-import { uploadConflict, uploadRefused } from "./problems.ts";
-import { csvRows } from "./target-csv.ts";
+import { uploadConflict, uploadRefused } from "../problems.ts";
+import { ask, quoted } from "./ask.ts";
 import { ledgerTable, writeParts } from "./target-ledger.ts";
+import { type Abilities, change, DUPLICATE, load, type Place, reasonOf } from "./target-load.ts";
 
 const AFTER = "crosswind_after";
 const BEFORE = "crosswind_before";
 
-/** Bytes of one INSERT: within any server's max_allowed_packet. */
-const INSERT_BYTES = 512 * 1024;
-
-/** ER_DUP_ENTRY. Source: MySQL manual, "Server Error Message Reference". */
-const DUPLICATE = 1062;
-
-/** What of a server is to be known before rows are sent. */
-export interface Abilities {
-  /** It takes rows by LOAD DATA LOCAL. */
-  readonly takesFiles: boolean;
-}
-
-interface Place {
-  readonly table: string;
-  readonly chunk: string;
-}
-
-async function change(
-  connection: Connection,
-  sql: string,
-  options: { readonly values?: unknown; readonly infile?: () => NodeJS.ReadableStream } = {},
-): Promise<ResultSetHeader> {
-  return await new Promise((resolve, reject) => {
-    const { values, infile } = options;
-    const query = {
-      sql,
-      ...(values === undefined ? {} : { values }),
-      ...(infile === undefined ? {} : { infileStreamFactory: infile }),
-    };
-    connection.query(query as never, (error: unknown, result: unknown) => {
-      if (error instanceof Error) reject(error);
-      else resolve(result as ResultSetHeader);
-    });
-  });
-}
-
-/** What a warning says, without the value that it quotes. */
-function reasonOf(code: number, message: string): string {
-  if (code === DUPLICATE)
-    return "two of its rows are the same to the target, which does not tell capital letters apart";
-  const column = /column [`'"]?(?:[^`'"]*[`'"]\.[`'"])*([^`'"]+)[`'"]?/i.exec(message)?.[1];
-  const about = message.replaceAll(/: ?'.*?' for/g, " for").replaceAll(/'[^']*'/g, "…");
-  return column === undefined ? about : `${about.split(" for ")[0]} (column ${column})`;
-}
-
-/** A file from the client is loaded with what is wrong in it put right: only the warnings tell. */
-async function assertNoWarnings(connection: Connection, count: number, place: Place): Promise<void> {
-  if (count === 0) return;
-  const [first] = await ask(connection, "show warnings limit 1");
-  const detail = reasonOf(Number(first?.["Code"] ?? 0), textOf(first?.["Message"]));
-  throw uploadRefused({ ...place, detail });
-}
-
-async function loadFile(connection: Connection, into: string, rows: UploadRows): Promise<ResultSetHeader> {
-  await using stream = await rows.open();
-  const names = rows.columns.map(({ name, isHex }, at) => (isHex ? `@v${at}` : quoted(name)));
-  const sets = rows.columns.flatMap(({ name, isHex }, at) => (isHex ? [`${quoted(name)} = unhex(@v${at})`] : []));
-  const sql = `load data local infile 'crosswind' into table ${into} character set utf8mb4
-    fields terminated by ',' optionally enclosed by '"' escaped by '' lines terminated by '\\n'
-    (${names.join(", ")})${sets.length === 0 ? "" : ` set ${sets.join(", ")}`}`;
-  // An error of the stream ends the file, as if it had been whole: the driver tells it after that.
-  return await change(connection, sql, { infile: () => stream });
-}
-
-async function insertRows(connection: Connection, into: string, rows: UploadRows): Promise<void> {
-  await using stream = await rows.open();
-  const names = rows.columns.map(({ name }) => quoted(name)).join(", ");
-  let waiting: unknown[] = [];
-  let bytes = 0;
-  const flush = async () => {
-    if (waiting.length > 0) await change(connection, `insert into ${into} (${names}) values ?`, { values: [waiting] });
-    [waiting, bytes] = [[], 0];
-  };
-  for await (const row of csvRows(stream)) {
-    waiting.push(
-      row.map((value, at) => {
-        bytes += value?.length ?? 0;
-        if (value === null) return null;
-        return rows.columns[at]?.isHex === true ? Buffer.from(value.toString("latin1"), "hex") : value.toString("utf8");
-      }),
-    );
-    if (bytes >= INSERT_BYTES) await flush();
-  }
-  await flush();
-}
-
 async function countOf(connection: Connection, sql: string): Promise<number> {
   const [row] = await ask(connection, sql);
   return Number(row?.["n"] ?? 0);
-}
-
-/** Fills a temporary table of the target table's own shape; gives its rows. */
-async function load(
-  connection: Connection,
-  into: string,
-  { rows, abilities, place }: { readonly rows: UploadRows; readonly abilities: Abilities; readonly place: Place },
-): Promise<number> {
-  if (abilities.takesFiles) {
-    const { warningStatus } = await loadFile(connection, into, rows);
-    await assertNoWarnings(connection, warningStatus, place);
-  } else await insertRows(connection, into, rows);
-  return await countOf(connection, `select count(*) as n from ${into}`);
 }
 
 /** Texts are compared by their bytes: for their own collation `a` may be `A`. */
@@ -240,14 +141,9 @@ async function makeTemporary(connection: Connection, name: string, { table }: Up
   await ask(connection, `create temporary table ${name} like ${quoted(table.name)}`);
 }
 
-async function writeInTransaction(
-  connection: Connection,
-  chunk: UploadChunk,
-  { abilities, database }: WriteOptions,
-): Promise<Uploaded> {
-  const { after, before, table, claim } = chunk;
-  const ledger = ledgerTable(database, "chunk");
-  if (claim !== undefined && !(await claimChunk(connection, ledger, claim))) return { isNew: false, rows: 0 };
+/** By way of temporary tables, which tell what is in the way; gives the rows. */
+async function writeCarefully(connection: Connection, chunk: UploadChunk, abilities: Abilities): Promise<number> {
+  const { after, before, table } = chunk;
   const place = { table: table.name, chunk: chunk.name };
   const writing = { chunk, place };
   let rows = 0;
@@ -257,12 +153,35 @@ async function writeInTransaction(
     if (before !== undefined) await deleteRows(connection, writing, before);
   } else if (before === undefined) await insertMissing(connection, writing, after);
   else await updateChanged(connection, writing, after);
-  if (claim !== undefined) {
-    if (chunk.keeps !== undefined) await writeParts(connection, database, { chunk: chunk.name, ledger: chunk.keeps });
-    const values = [rows, claim.run, claim.chunk];
-    await change(connection, `update ${ledger} set rows_written = ? where run = ? and chunk = ?`, { values });
+  return rows;
+}
+
+type Write = (connection: Connection, chunk: UploadChunk, abilities: Abilities) => Promise<number>;
+
+/** One transaction with the chunk's row in the ledger; its failure has rolled it back. */
+async function inTransaction(
+  connection: Connection,
+  chunk: UploadChunk,
+  { abilities, database, write }: WriteOptions & { readonly write: Write },
+): Promise<Uploaded> {
+  const { claim, keeps } = chunk;
+  const ledger = ledgerTable(database, "chunk");
+  await ask(connection, "start transaction");
+  try {
+    const isNew = claim === undefined || (await claimChunk(connection, ledger, claim));
+    const rows = isNew ? await write(connection, chunk, abilities) : 0;
+    if (isNew && claim !== undefined) {
+      if (keeps !== undefined) await writeParts(connection, database, { chunk: chunk.name, ledger: keeps });
+      const values = [rows, claim.run, claim.chunk];
+      await change(connection, `update ${ledger} set rows_written = ? where run = ? and chunk = ?`, { values });
+    }
+    await ask(connection, isNew ? "commit" : "rollback");
+    return { isNew, rows };
+  } catch (error) {
+    // The first error is the one to tell: where the connection is gone, the server rolls back by itself.
+    await ask(connection, "rollback").catch(() => undefined);
+    throw error;
   }
-  return { isNew: true, rows };
 }
 
 /** Errors of a value and of a key, by number. Source: MySQL manual, "Server Error Message Reference". */
@@ -290,19 +209,42 @@ function asProblem(error: unknown, chunk: UploadChunk): unknown {
   return error;
 }
 
+function isOfRows(error: unknown): boolean {
+  const { errno, code } = error as { errno?: unknown; code?: unknown };
+  return code === "UPLOAD_REFUSED" || (typeof errno === "number" && (IN_THE_WAY.has(errno) || REFUSED.has(errno)));
+}
+
+/**
+ * New rows go straight into the table. Undefined, and nothing written, where anything was in the way: a file of the client's that meets a row of the
+ * same key, or a value that does not fit, has a warning then and no error, which is enough to know that the other way has to be gone.
+ */
+async function tryStraight(
+  connection: Connection,
+  chunk: UploadChunk,
+  options: WriteOptions,
+): Promise<Uploaded | undefined> {
+  const { table, after: rows } = chunk;
+  if (rows === undefined || chunk.before !== undefined) return undefined;
+  const place = { table: table.name, chunk: chunk.name };
+  const write: Write = () => load(connection, quoted(table.name), { rows, abilities: options.abilities, place });
+  try {
+    return await inTransaction(connection, chunk, { ...options, write });
+  } catch (error) {
+    if (isOfRows(error)) return undefined;
+    throw error;
+  }
+}
+
 /** Writes one chunk in one transaction; its failure has rolled it back. */
 export async function writeChunk(connection: Connection, chunk: UploadChunk, options: WriteOptions): Promise<Uploaded> {
+  const straight = await tryStraight(connection, chunk, options);
+  if (straight !== undefined) return straight;
   // Outside of the transaction: a server with GTIDs may refuse it within.
   if (chunk.after !== undefined) await makeTemporary(connection, AFTER, chunk);
   if (chunk.before !== undefined) await makeTemporary(connection, BEFORE, chunk);
-  await ask(connection, "start transaction");
   try {
-    const uploaded = await writeInTransaction(connection, chunk, options);
-    await ask(connection, uploaded.isNew ? "commit" : "rollback");
-    return uploaded;
+    return await inTransaction(connection, chunk, { ...options, write: writeCarefully });
   } catch (error) {
-    // The first error is the one to tell: where the connection is gone, the server rolls back by itself.
-    await ask(connection, "rollback").catch(() => undefined);
     throw asProblem(error, chunk);
   } finally {
     for (const name of [AFTER, BEFORE]) {

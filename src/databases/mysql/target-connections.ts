@@ -1,7 +1,8 @@
 import type { Connection } from "mysql2";
 import { ask, textOf } from "./ask.ts";
+import { connect } from "./connect.ts";
 import { toProblem } from "./errors.ts";
-import { driverOptions, readServer, type Server } from "./mysql.ts";
+import { readServer, type Server } from "./mysql.ts";
 import type { MysqlAddress } from "./url.ts";
 
 /** Nothing may be cut, rounded to a limit or numbered anew in silence. */
@@ -29,6 +30,12 @@ export interface Writer {
   readonly takesFiles: boolean;
 }
 
+/** A setting of the server; empty where it has none of that name: newer servers forget some. */
+async function variable(connection: Connection, name: string): Promise<string> {
+  const [row] = await ask(connection, `show variables where variable_name = '${name}'`);
+  return textOf(row?.["Value"]);
+}
+
 /** Connections for writing, opened on demand and used again. */
 export class WriteConnections implements AsyncDisposable {
   readonly #address: MysqlAddress;
@@ -43,21 +50,16 @@ export class WriteConnections implements AsyncDisposable {
 
   /** Opens one that is the caller's own. Throws the problems of the connection. */
   async open(): Promise<Writer> {
-    const { createConnection } = await import("mysql2");
-    const options = await driverOptions(this.#address, this.#where);
-    // The driver sends a file only where a statement brings a stream for it, never one that the server names.
-    const connection = createConnection({ ...options, flags: ["+LOCAL_FILES"] });
-    connection.on("error", () => {});
+    const connection = await connect(this.#address, { where: this.#where, sendsFiles: true });
     try {
       const server = await readServer(connection, this.#where);
       for (const statement of SESSION) await ask(connection, statement);
-      const [row] = await ask(
-        connection,
-        "select @@global.local_infile as files, @@global.log_bin as log, @@session.binlog_format as format",
-      );
-      const logsStatements = textOf(row?.["log"]) === "1" && textOf(row?.["format"]) === "STATEMENT";
+      const files = await variable(connection, "local_infile");
+      const logsStatements =
+        (await variable(connection, "log_bin")) === "ON" &&
+        (await variable(connection, "binlog_format")) === "STATEMENT";
       if (!logsStatements) await ask(connection, READ_COMMITTED);
-      return { connection, server, takesFiles: textOf(row?.["files"]) === "1" };
+      return { connection, server, takesFiles: files === "ON" };
     } catch (error) {
       connection.destroy();
       throw toProblem(error, this.#where);

@@ -136,13 +136,13 @@ export class MysqlLedger implements UploadLedger {
   async write(run: KeptRun & { readonly id: string }, { tables }: KeptLedger): Promise<void> {
     await this.#use(async (connection) => {
       const [id, mirror, summary] = [run.id, run.mirror, run.summary ?? null].map((value) => connection.escape(value));
+      const finished = run.summary === undefined ? "null" : "current_timestamp";
       await ask(connection, "start transaction");
       try {
         await ask(
           connection,
-          `insert into ${ledgerTable(this.#schema, "run")} (id, mirror, summary, finished_at)
-           values (${id}, ${mirror}, ${summary}, if(${summary} is null, null, current_timestamp))
-           on duplicate key update summary = values(summary), finished_at = values(finished_at)`,
+          `insert into ${ledgerTable(this.#schema, "run")} (id, mirror, summary, finished_at) values (${id}, ${mirror}, ${summary}, ${finished})
+           on duplicate key update summary = ${summary}, finished_at = ${finished}`,
         );
         await ask(connection, `delete from ${ledgerTable(this.#schema, "ledger")}`);
         await writeParts(connection, this.#schema, { chunk: "", ledger: { tables } });

@@ -4,8 +4,11 @@ import { databaseUrlInvalid } from "../postgres/problems.ts";
 const SCHEME = /^(mysql|mariadb)(\+[a-z0-9_]+)?:\/\//;
 const FORM = "write it as mysql://USER:PASSWORD@HOST:PORT/DATABASE";
 
-/** How TLS is used: not; wanted without looking at the certificate; with it. As `ssl-mode` of MySQL's own clients. */
-export type TlsMode = "disabled" | "required" | "verified";
+/**
+ * How TLS is used, in the names of MySQL's own clients; `on-demand`: where the server takes no other connection, and then as `verify-identity`.
+ * `required` does not look at the certificate, `verify-ca` not at its names.
+ */
+export type TlsMode = "disabled" | "on-demand" | "required" | "verify-ca" | "verify-identity";
 
 /** What a connection needs. */
 export interface MysqlAddress {
@@ -16,8 +19,8 @@ export interface MysqlAddress {
   readonly database: string;
   readonly socketPath?: string;
   readonly tls: TlsMode;
-  /** Path of a file with the authority's certificate. */
-  readonly tlsAuthority?: string;
+  /** Paths of PEM files: the authority's certificate, and the user's own certificate and its key. */
+  readonly tlsFiles: { readonly ca?: string; readonly cert?: string; readonly key?: string };
   /** `mysql://user@host:port/database`: safe to print. */
   readonly label: string;
 }
@@ -35,17 +38,59 @@ function decoded(part: string): string {
   }
 }
 
-function tlsMode(parameters: URLSearchParams): TlsMode {
-  const mode = (parameters.get("ssl-mode") ?? parameters.get("ssl_mode"))?.toUpperCase();
-  if (mode === "DISABLED") return "disabled";
-  if (parameters.has("ssl_ca") || mode?.startsWith("VERIFY") === true) return "verified";
-  return mode === "REQUIRED" ? "required" : "disabled";
+/** By the value of `ssl-mode`. Source: MySQL manual, "Command Options for Encrypted Connections". */
+const MODES: Readonly<Record<string, TlsMode>> = {
+  DISABLED: "disabled",
+  PREFERRED: "on-demand",
+  REQUIRED: "required",
+  VERIFY_CA: "verify-ca",
+  VERIFY_IDENTITY: "verify-identity",
+};
+
+/** Parameters by which SQLAlchemy's drivers are told of TLS, with `-` for `_`. */
+const TLS_PARAMETERS: ReadonlySet<string> = new Set([
+  "ssl-mode",
+  "ssl-ca",
+  "ssl-cert",
+  "ssl-key",
+  "ssl-check-hostname",
+]);
+
+function tlsParameters(all: URLSearchParams): ReadonlyMap<string, string> {
+  const named = [...all].map(([name, value]) => [name.replaceAll("_", "-"), value] as const);
+  const tls = named.filter(([name]) => name === "tls" || name.startsWith("ssl"));
+  const unknown = tls.find(([name]) => !TLS_PARAMETERS.has(name));
+  if (unknown !== undefined) {
+    throw databaseUrlInvalid({ reason: `${unknown[0]} is not among ${[...TLS_PARAMETERS].join(", ")}` });
+  }
+  return new Map(tls);
+}
+
+function tlsMode(given: ReadonlyMap<string, string>): TlsMode {
+  const named = given.get("ssl-mode");
+  const mode = named === undefined ? undefined : MODES[named.toUpperCase()];
+  if (named !== undefined && mode === undefined) {
+    throw databaseUrlInvalid({ reason: `ssl-mode is one of ${Object.keys(MODES).join(", ")}` });
+  }
+  if (mode !== undefined) return mode;
+  if (/^(false|0)$/i.test(given.get("ssl-check-hostname") ?? "")) return "verify-ca";
+  return given.size > 0 ? "verify-identity" : "on-demand";
+}
+
+function tlsFiles(given: ReadonlyMap<string, string>): MysqlAddress["tlsFiles"] {
+  return Object.fromEntries(
+    (["ca", "cert", "key"] as const).flatMap((name) => {
+      const path = given.get(`ssl-${name}`);
+      return path === undefined ? [] : [[name, path]];
+    }),
+  );
 }
 
 /**
- * Reads a database URL as Airflow writes it (`mysql+pymysql://...`). Of its parameters `unix_socket`, `ssl_ca` and `ssl-mode` count.
+ * Reads a database URL as Airflow writes it (`mysql+pymysql://...`). Of its parameters `unix_socket` and those of TLS count: `ssl-mode`, `ssl-ca`,
+ * `ssl-cert`, `ssl-key`, `ssl-check-hostname`, with `_` for `-` too. Where a file is named and no mode, the certificate is verified whole.
  *
- * Throws DATABASE_URL_INVALID without quoting the URL.
+ * Throws DATABASE_URL_INVALID without quoting the URL; also for a parameter of TLS that is not known, which must not be passed over.
  */
 export function parseMysqlUrl(url: Secret): MysqlAddress {
   const text = url.reveal().trim().replace(SCHEME, "mysql://");
@@ -59,7 +104,7 @@ export function parseMysqlUrl(url: Secret): MysqlAddress {
   const [user, host] = [decoded(parsed.username), parsed.hostname.replace(/^\[|\]$/g, "")];
   const port = parsed.port === "" ? 3306 : Number(parsed.port);
   const socketPath = parsed.searchParams.get("unix_socket");
-  const tlsAuthority = parsed.searchParams.get("ssl_ca");
+  const tls = tlsParameters(parsed.searchParams);
   return {
     host: host === "" ? "localhost" : host,
     port,
@@ -67,8 +112,8 @@ export function parseMysqlUrl(url: Secret): MysqlAddress {
     password: decoded(parsed.password),
     database,
     ...(socketPath === null ? {} : { socketPath }),
-    tls: tlsMode(parsed.searchParams),
-    ...(tlsAuthority === null ? {} : { tlsAuthority }),
+    tls: tlsMode(tls),
+    tlsFiles: tlsFiles(tls),
     label: `mysql://${user === "" ? "" : `${user}@`}${socketPath ?? `${parsed.hostname}:${port}`}/${database}`,
   };
 }

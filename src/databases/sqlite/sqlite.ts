@@ -22,13 +22,15 @@ const MAKERS: Readonly<
   26: problems.sqliteNoDatabase,
 };
 
-function toProblem(error: unknown, file: string): unknown {
+/** The problem that an error of SQLite is; anything else as it came. */
+export function toProblem(error: unknown, file: string): unknown {
   const { errcode, message } = error as { errcode?: unknown; message?: unknown };
   const make = typeof errcode === "number" ? MAKERS[errcode & 0xff] : undefined;
   return make === undefined ? error : make({ file, reason: String(message) }, { cause: error });
 }
 
-function quoted(name: string): string {
+/** Quotes an identifier. */
+export function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 

@@ -19,10 +19,13 @@ interface Misfit {
 }
 
 /** Source: MySQL manual, "The DATE, DATETIME, and TIMESTAMP Types". */
-const OUT_OF_TIME: Misfit = {
-  where: (value) => `not (${value} >= '1970-01-01 00:00:01Z' and ${value} < '2038-01-19 03:14:07.5Z')`,
-  what: "are times before 1970 or after January 2038, which a TIMESTAMP of MySQL can not keep",
-};
+function outOfTime(endsAt: string): Misfit {
+  return {
+    where: (value) =>
+      `not (${value} >= '1970-01-01 00:00:01Z' and ${value} < timestamptz '${endsAt}Z' - interval '0.5 s')`,
+    what: `are times before 1970 or after ${endsAt.slice(0, 10)}, which its TIMESTAMP can not keep`,
+  };
+}
 const OUT_OF_DATE: Misfit = {
   where: (value) => `not (${value} >= '1000-01-01' and ${value} < '9999-12-31 23:59:59.5')`,
   what: "are times that a DATETIME of MySQL can not keep",
@@ -47,7 +50,7 @@ const BEYOND: Readonly<Record<string, { readonly pattern: string; readonly what:
 
 function misfitsOf(column: TargetColumn, type: string): readonly Misfit[] {
   const found: Misfit[] = [];
-  if (column.type === "timestamp") found.push(OUT_OF_TIME);
+  if (column.endsAt !== undefined) found.push(outOfTime(column.endsAt));
   if (column.type === "datetime") found.push(OUT_OF_DATE);
   if (column.type === "float" || column.type === "double") found.push(NO_NUMBER);
   const beyond = column.charset === undefined ? undefined : BEYOND[column.charset];

@@ -43,9 +43,14 @@ export async function restoreLedger(session: Session, kept: KeptLedger | undefin
   for (const [name, rows] of Object.entries(kept.tables)) {
     if (!known.has(name)) continue;
     const table = `crosswind.${identifier(name)}`;
-    await session.query(`insert into ${table} select * from jsonb_populate_recordset(null::${table}, $1::jsonb)`, [
-      `[${rows.join(",")}]`,
-    ]);
+    // Another Crosswind may have kept it: columns that it did not know get their defaults.
+    const columns = Object.keys(JSON.parse(rows[0] ?? "{}") as object)
+      .map(identifier)
+      .join(", ");
+    await session.query(
+      `insert into ${table} (${columns}) select ${columns} from jsonb_populate_recordset(null::${table}, $1::jsonb)`,
+      [`[${rows.join(",")}]`],
+    );
   }
 }
 

@@ -11,6 +11,17 @@ export const jsonTooDeep = defineProblem<{ place: string; count: number; levels:
   retry: "after-fix",
 });
 
+export const jsonRounded = defineProblem<{ place: string; count: number; rows: string }>({
+  code: "TARGET_JSON_ROUNDED",
+  what: ({ place, count, rows }) =>
+    `${count} values of ${place} have numbers with more digits than the target's JSON keeps (64 bits): ${rows}.`,
+  safe: () => "nothing was written to the target: the rows were put together in staging alone.",
+  next: () => [
+    "change these values on the source (a text keeps every digit), or leave their DAG out (select.dags in crosswind.yaml), then plan again",
+  ],
+  retry: "after-fix",
+});
+
 export const numbersTaken = defineProblem<{ table: string; count: number }>({
   code: "UPLOAD_NUMBERS_TAKEN",
   what: ({ table, count }) =>

@@ -55,7 +55,9 @@ export function uploadRows({ mirror, table, types, spec }: Rows, alias: "n" | "b
     return type === undefined ? [] : [{ column, type }];
   });
   const list = columns.map(({ column, type }) => textOf(`${alias}.${identifier(column.name)}`, type, column));
-  const select = `select ${list.join(", ")} from ${rowsOfSpec(table, spec)}`;
+  const order = table.key.map((name) => `${alias}.${identifier(name)}`).join(", ");
+  // A table of InnoDB lies in the order of its key: rows that come in it are written side by side.
+  const select = `select ${list.join(", ")} from ${rowsOfSpec(table, spec)} order by ${order}`;
   return {
     columns: columns.map(({ column, type }) => ({ name: column.name, isHex: type === "bytea" })),
     open: async () => {

@@ -8,7 +8,7 @@ import type { DurableRun, RunDefinition, WorkItem } from "../../ports/durable.ts
 import type { RawTarget, TargetTable, UploadLedger } from "../../ports/raw-target.ts";
 import { identifier } from "../translate/translate.ts";
 import { cutChanges, rowsOfSpec, specName, type UploadSpec } from "./changes.ts";
-import { assertJsonFits } from "./json-depth.ts";
+import { assertJsonFits } from "./json-fits.ts";
 import { dumpLedger, objectsOf } from "./ledger-copy.ts";
 import * as problems from "./problems.ts";
 import { type MirrorTypes, readMirrorTypes, uploadRows } from "./upload-rows.ts";

@@ -3,7 +3,8 @@ import type { Check } from "../../../src/engine/doctor/check.ts";
 import { aSqlite } from "../../support/a-sqlite.ts";
 import { anEnvironment, type Environment } from "../../support/an-environment.ts";
 import { aLandingEnvironment } from "../../support/landing-environment.ts";
-import { aMariadb, mariadbServer } from "../../support/mariadb.ts";
+import { aMariadb } from "../../support/mariadb.ts";
+import { onEachServer } from "../../support/mysql-servers.ts";
 
 async function checksOf(environment: Environment): Promise<ReadonlyMap<string, Check>> {
   const { json } = await environment.run(["doctor", "--json"]);
@@ -35,21 +36,23 @@ test("the doctor looks at a SQLite source: the file, the release, the key and th
   expect(checks.get("fernet-key")?.detail).toMatch(/decrypts [1-9]/);
 });
 
-test("the doctor names the right that a MariaDB user lacks, with the statement that gives it", async () => {
-  await using server = await mariadbServer();
-  await using mariadb = await aMariadb(server);
-  await using environment = await aLandingEnvironment({ url: mariadb.url });
-  await mariadb.query(`revoke select on ${mariadb.name}.* from '${mariadb.name}'@'%'`);
-  await mariadb.query(`grant insert on ${mariadb.name}.* to '${mariadb.name}'@'%'`);
+onEachServer((at) => {
+  test("the doctor names the right that a MariaDB user lacks, with the statement that gives it", async () => {
+    const server = at();
+    await using mariadb = await aMariadb(server);
+    await using environment = await aLandingEnvironment({ url: mariadb.url });
+    await mariadb.query(`revoke select on ${mariadb.name}.* from '${mariadb.name}'@'%'`);
+    await mariadb.query(`grant insert on ${mariadb.name}.* to '${mariadb.name}'@'%'`);
 
-  const checks = await checksOf(environment);
+    const checks = await checksOf(environment);
 
-  expect(checks.get("rights")).toMatchObject({
-    status: "blocker",
-    next: [`GRANT SELECT ON \`${mariadb.name}\`.* TO '${mariadb.name}'@'%';`],
+    expect(checks.get("rights")).toMatchObject({
+      status: "blocker",
+      next: [`GRANT SELECT ON \`${mariadb.name}\`.* TO '${mariadb.name}'@'%';`],
+    });
+    await mariadb.query(`grant select on ${mariadb.name}.* to '${mariadb.name}'@'%'`);
+    const healed = await checksOf(environment);
+    expect(healed.get("rights")?.status).toBe("ok");
+    expect(healed.get("release")?.status).toBe("ok");
   });
-  await mariadb.query(`grant select on ${mariadb.name}.* to '${mariadb.name}'@'%'`);
-  const healed = await checksOf(environment);
-  expect(healed.get("rights")?.status).toBe("ok");
-  expect(healed.get("release")?.status).toBe("ok");
 });

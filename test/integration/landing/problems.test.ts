@@ -3,17 +3,12 @@ import { copyFile, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { aStaging, interrupted, rawSource } from "../../support/a-landing.ts";
 import { aSqlite } from "../../support/a-sqlite.ts";
 import { anEnvironment } from "../../support/an-environment.ts";
-import { aMariadb, type MariadbServer, mariadbServer } from "../../support/mariadb.ts";
-
-let server: MariadbServer;
-beforeAll(async () => {
-  server = await mariadbServer();
-});
-afterAll(() => server[Symbol.asyncDispose]());
+import { aMariadb } from "../../support/mariadb.ts";
+import { onEachServer } from "../../support/mysql-servers.ts";
 
 async function aFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "crosswind-problems-"));
@@ -81,52 +76,6 @@ test("a SQLite source can not be written to by way of its reading", async () => 
   expect((await readFile(sqlite.file)).equals(before)).toBe(true);
 });
 
-test("a MariaDB that does not answer, refuses the login, has no such database or is no Airflow's", async () => {
-  await using mariadb = await aMariadb(server);
-  const at = `127.0.0.1:${server.port}`;
-  const codes = [
-    await stopped(`mysql://x:y@127.0.0.1:1/airflow`),
-    await stopped(`mysql://${mariadb.name}:wrong@${at}/${mariadb.name}`),
-    await stopped(`mariadb+mysqldb://root@${at}/no_such_database`),
-    await stopped(`mysql://root@${at}/mysql`),
-  ];
-
-  expect(codes).toEqual([
-    "DATABASE_UNREACHABLE",
-    "DATABASE_REFUSED",
-    "DATABASE_UNREACHABLE",
-    "DATABASE_NOT_INITIALISED",
-  ]);
-});
-
-test("a MariaDB whose connection is lost in the middle, and tables that may not be read", async () => {
-  await using mariadb = await aMariadb(server);
-  await using staging = await aStaging();
-  const killing = interrupted(rawSource(mariadb.url), async (table) => {
-    if (table !== "log_template") return;
-    const [process] = await mariadb.query("select id from information_schema.processlist where user = ?", [
-      mariadb.name,
-    ]);
-    await mariadb.query(`kill ${Number(process?.["id"])}`);
-  });
-
-  await expect(staging.land(killing)).rejects.toMatchObject({ code: "DATABASE_CONNECTION_LOST" });
-
-  await mariadb.query(`revoke select on ${mariadb.name}.* from '${mariadb.name}'@'%'`);
-  await mariadb.query(`grant select on ${mariadb.name}.alembic_version to '${mariadb.name}'@'%'`);
-  expect(await stopped(mariadb.url)).toBe("SCHEMA_HALF_MIGRATED");
-});
-
-test("a MariaDB source refuses writes in the session that reads it", async () => {
-  await using mariadb = await aMariadb(server);
-  await mariadb.query(`grant all on ${mariadb.name}.* to '${mariadb.name}'@'%'`);
-  await using reading = await rawSource(mariadb.url).read();
-  const table = { name: "slot_pool` for update; delete from `slot_pool", columns: [], key: [] };
-
-  await expect(reading.rows(table)[Symbol.asyncIterator]().next()).rejects.toThrow();
-  expect(await mariadb.query("select count(*) as n from slot_pool")).toEqual([{ n: 1 }]);
-});
-
 test("says of a SQLite file as a target that nothing can be written there", async () => {
   await using environment = await anEnvironment({ source: "airflow-2.10.5-empty" });
 
@@ -157,4 +106,52 @@ test.for([
   expect(planned.problem?.code).toBe("DATABASE_URL_INVALID");
   expect(planned.problem?.what).toContain(why);
   expect(planned.output).not.toContain("ary");
+});
+
+onEachServer((at) => {
+  test("a MariaDB that does not answer, refuses the login, has no such database or is no Airflow's", async () => {
+    await using mariadb = await aMariadb(at());
+    const address = `127.0.0.1:${at().port}`;
+    const codes = [
+      await stopped(`mysql://x:y@127.0.0.1:1/airflow`),
+      await stopped(`mysql://${mariadb.name}:wrong@${address}/${mariadb.name}`),
+      await stopped(`mariadb+mysqldb://root@${address}/no_such_database`),
+      await stopped(`mysql://root@${address}/mysql`),
+    ];
+
+    expect(codes).toEqual([
+      "DATABASE_UNREACHABLE",
+      "DATABASE_REFUSED",
+      "DATABASE_UNREACHABLE",
+      "DATABASE_NOT_INITIALISED",
+    ]);
+  });
+
+  test("a MariaDB whose connection is lost in the middle, and tables that may not be read", async () => {
+    await using mariadb = await aMariadb(at());
+    await using staging = await aStaging();
+    const killing = interrupted(rawSource(mariadb.url), async (table) => {
+      if (table !== "log_template") return;
+      const [process] = await mariadb.query("select id from information_schema.processlist where user = ?", [
+        mariadb.name,
+      ]);
+      await mariadb.query(`kill ${Number(process?.["id"])}`);
+    });
+
+    await expect(staging.land(killing)).rejects.toMatchObject({ code: "DATABASE_CONNECTION_LOST" });
+
+    await mariadb.query(`revoke select on ${mariadb.name}.* from '${mariadb.name}'@'%'`);
+    await mariadb.query(`grant select on ${mariadb.name}.alembic_version to '${mariadb.name}'@'%'`);
+    expect(await stopped(mariadb.url)).toBe("SCHEMA_HALF_MIGRATED");
+  });
+
+  test("a MariaDB source refuses writes in the session that reads it", async () => {
+    await using mariadb = await aMariadb(at());
+    await mariadb.query(`grant all on ${mariadb.name}.* to '${mariadb.name}'@'%'`);
+    await using reading = await rawSource(mariadb.url).read();
+    const table = { name: "slot_pool` for update; delete from `slot_pool", columns: [], key: [] };
+
+    await expect(reading.rows(table)[Symbol.asyncIterator]().next()).rejects.toThrow();
+    expect(await mariadb.query("select count(*) as n from slot_pool")).toEqual([{ n: 1 }]);
+  });
 });

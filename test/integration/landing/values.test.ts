@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import { aStaging } from "../../support/a-landing.ts";
 import { aSqlite, type TestSqlite } from "../../support/a-sqlite.ts";
 import { aLandingEnvironment } from "../../support/landing-environment.ts";
-import { aMariadb, mariadbServer } from "../../support/mariadb.ts";
+import { aMariadb } from "../../support/mariadb.ts";
+import { onEachServer } from "../../support/mysql-servers.ts";
 
 /** Puts a variable with a raw value into the file: `sql` is an SQL expression. */
 function aVariable({ database }: TestSqlite, key: string, sql: string): void {
@@ -94,45 +95,47 @@ test("keeps columns and tables that no Airflow has", async () => {
   ]);
 });
 
-test("finds ids that MariaDB takes for the same and Postgres does not", async () => {
-  await using server = await mariadbServer();
-  await using mariadb = await aMariadb(server);
-  await using staging = await aStaging();
-  const run = `insert into dag_run (id, dag_id, run_id, execution_date, run_type, clear_number, log_template_id) values (1, 'etl', 'r', '2025-01-01', 'manual', 0, 1)`;
-  const task = (id: string, pool: string) =>
-    `insert into task_instance (dag_id, task_id, run_id, map_index, pool, pool_slots) values ('etl', '${id}', 'r', -1, '${pool}', 1)`;
-  await mariadb.query(`${run}; ${task("load", "Default_Pool")}; ${task("Load", "default_pool")}`);
+onEachServer((at) => {
+  test("finds ids that MariaDB takes for the same and Postgres does not", async () => {
+    const server = at();
+    await using mariadb = await aMariadb(server);
+    await using staging = await aStaging();
+    const run = `insert into dag_run (id, dag_id, run_id, execution_date, run_type, clear_number, log_template_id) values (1, 'etl', 'r', '2025-01-01', 'manual', 0, 1)`;
+    const task = (id: string, pool: string) =>
+      `insert into task_instance (dag_id, task_id, run_id, map_index, pool, pool_slots) values ('etl', '${id}', 'r', -1, '${pool}', 1)`;
+    await mariadb.query(`${run}; ${task("load", "Default_Pool")}; ${task("Load", "default_pool")}`);
 
-  const { findings } = await staging.land(mariadb.url);
+    const { findings } = await staging.land(mariadb.url);
 
-  expect(findings.map(({ code, severity, subjects }) => [code, severity, subjects])).toEqual([
-    ["IDS_DIFFER_IN_CASE", "blocker", ['"Default_Pool" and "default_pool"']],
-  ]);
-});
+    expect(findings.map(({ code, severity, subjects }) => [code, severity, subjects])).toEqual([
+      ["IDS_DIFFER_IN_CASE", "blocker", ['"Default_Pool" and "default_pool"']],
+    ]);
+  });
 
-test("reads MariaDB's own forms: microseconds in UTC, numbers of 32 bits, three-byte texts, NULLs and empty values", async () => {
-  await using server = await mariadbServer();
-  await using mariadb = await aMariadb(server);
-  await using staging = await aStaging();
-  await mariadb.query(
-    `
+  test("reads MariaDB's own forms: microseconds in UTC, numbers of 32 bits, three-byte texts, NULLs and empty values", async () => {
+    const server = at();
+    await using mariadb = await aMariadb(server);
+    await using staging = await aStaging();
+    await mariadb.query(
+      `
     set time_zone = '+02:00'; alter table variable modify val mediumtext character set utf8mb3;
     insert into variable (\`key\`, val, description, is_encrypted) values ('ü', 'naïve €', '', 1), ('n', null, null, 0);
     insert into job (id, state, latest_heartbeat, hostname) values (7, '😀', '2025-06-01 02:00:00.000001', 'h');
     insert into task_fail (id, task_id, dag_id, run_id, map_index, duration) values (1, 't', 'd', 'r', -1, 2147483647)`.replace(
-      "insert into task_fail",
-      "set foreign_key_checks = 0; insert into task_fail",
-    ),
-  );
+        "insert into task_fail",
+        "set foreign_key_checks = 0; insert into task_fail",
+      ),
+    );
 
-  await staging.land(mariadb.url);
+    await staging.land(mariadb.url);
 
-  expect(await staging.query("select key, val, description, is_encrypted from variable order by id")).toEqual([
-    { key: "ü", val: "naïve €", description: "", is_encrypted: true },
-    { key: "n", val: null, description: null, is_encrypted: false },
-  ]);
-  expect(await staging.query("select state, latest_heartbeat::text as at from job")).toEqual([
-    { state: "😀", at: "2025-06-01 00:00:00.000001+00" },
-  ]);
-  expect(await staging.query("select duration from task_fail")).toEqual([{ duration: 2147483647 }]);
+    expect(await staging.query("select key, val, description, is_encrypted from variable order by id")).toEqual([
+      { key: "ü", val: "naïve €", description: "", is_encrypted: true },
+      { key: "n", val: null, description: null, is_encrypted: false },
+    ]);
+    expect(await staging.query("select state, latest_heartbeat::text as at from job")).toEqual([
+      { state: "😀", at: "2025-06-01 00:00:00.000001+00" },
+    ]);
+    expect(await staging.query("select duration from task_fail")).toEqual([{ duration: 2147483647 }]);
+  });
 });

@@ -6,7 +6,8 @@ import { anEnvironment, type Environment, migrate } from "../../support/an-envir
 import { compareTargets } from "../../support/compare-targets.ts";
 import { fitForMariadb } from "../../support/fit-for-mariadb.ts";
 import { aLandingEnvironment } from "../../support/landing-environment.ts";
-import { aMariadb, mariadbServer } from "../../support/mariadb.ts";
+import { aMariadb } from "../../support/mariadb.ts";
+import { onEachServer } from "../../support/mysql-servers.ts";
 
 /** What differs between a target filled from the environment's Postgres and one filled from another kind of database. */
 async function differences(postgres: Environment, other: Environment): Promise<readonly string[]> {
@@ -24,12 +25,14 @@ test("a copy from SQLite equals the copy from a Postgres with the same rows", as
   expect(await differences(postgres, other)).toEqual([]);
 }, 180_000);
 
-test("a copy from MariaDB equals the copy from a Postgres with the same rows", async () => {
-  await using postgres = await anEnvironment();
-  await fitForMariadb(postgres.source);
-  await using server = await mariadbServer();
-  await using mariadb = await aMariadb(server, postgres.source.url);
-  await using other = await aLandingEnvironment({ url: mariadb.url });
+onEachServer((at) => {
+  test("a copy from MariaDB equals the copy from a Postgres with the same rows", async () => {
+    await using postgres = await anEnvironment();
+    const server = at();
+    await fitForMariadb(postgres.source, server.product);
+    await using mariadb = await aMariadb(server, postgres.source.url);
+    await using other = await aLandingEnvironment({ url: mariadb.url });
 
-  expect(await differences(postgres, other)).toEqual([]);
-}, 180_000);
+    expect(await differences(postgres, other)).toEqual([]);
+  }, 180_000);
+});

@@ -19,8 +19,10 @@ function readValue(bytes: Buffer, at: number): { readonly value: CsvValue; reado
   for (;;) {
     const quote = bytes.indexOf(QUOTE, from);
     if (quote === -1 || quote + 1 >= bytes.length) return undefined;
-    parts.push(bytes.subarray(from, bytes[quote + 1] === QUOTE ? quote + 1 : quote));
-    if (bytes[quote + 1] !== QUOTE) return { value: Buffer.concat(parts), end: quote + 1 };
+    const last = bytes.subarray(from, bytes[quote + 1] === QUOTE ? quote + 1 : quote);
+    parts.push(last);
+    // Most values have no quotes within and need no copy.
+    if (bytes[quote + 1] !== QUOTE) return { value: parts.length === 1 ? last : Buffer.concat(parts), end: quote + 1 };
     from = quote + 2;
   }
 }
