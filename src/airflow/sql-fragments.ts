@@ -83,3 +83,20 @@ export function historyTable(table: string, release: Release): readonly TableRow
     tableIn(">=3.0", table),
   ];
 }
+
+/**
+ * The id that releases before 3.0 give a scheduled run, `run` being the alias of one of 3.x: from its logical date, where 3.x takes the moment from
+ * which it may run. A scheduler before 3.0 ends when it makes a run whose id is there already under another date. Ids of another form are a custom
+ * timetable's own. Source: airflow.models.dagrun, `generate_run_id`, of both.
+ */
+export function olderRunId(run: string): Sql {
+  const date = `${run}.logical_date at time zone 'UTC'`;
+  const digits = `case when date_part('microseconds', ${date})::bigint % 1000000 = 0 then '' else to_char(${date}, '.US') end`;
+  return `case when ${run}.run_type = 'scheduled' and ${run}.logical_date is not null and ${run}.run_id ~ '^scheduled__[0-9]{4}-'
+    then 'scheduled__' || to_char(${date}, 'YYYY-MM-DD"T"HH24:MI:SS') || ${digits} || '+00:00' else ${run}.run_id end`;
+}
+
+/** The same for a row that names its run by `dag` and `id`; NULL where the run is gone. */
+export function olderRunIdOf(dag: Sql, id: Sql): Sql {
+  return `(select ${olderRunId("d")} from dag_run d where d.dag_id = ${dag} and d.run_id = ${id})`;
+}

@@ -1,5 +1,6 @@
 import { always, columns, defineEntity, since } from "../define-entity.ts";
-import { byRunNumber } from "../sql-fragments.ts";
+import { byRunNumber, olderRunIdOf } from "../sql-fragments.ts";
+import { olderRunIdFrom } from "./by-run.ts";
 
 /**
  * An update of an asset. It can have started runs of any DAG, so a selection of DAGs does not leave events out: a run that it started points
@@ -27,7 +28,12 @@ export const assetEvent = defineEntity({
       ],
       references: "asset",
     },
-    ...columns("extra", "source_task_id", "source_dag_id", "source_run_id", "source_map_index", "timestamp"),
+    ...columns("extra", "source_task_id", "source_dag_id", "source_map_index", "timestamp"),
+    source_run_id: [
+      { in: "<3.0", column: true, write: "coalesce(c.older_run_id, c.source_run_id)" },
+      { in: ">=3.0", column: true },
+    ],
+    older_run_id: olderRunIdFrom(olderRunIdOf("s.source_dag_id", "s.source_run_id")),
     partition_key: { rows: since("3.2"), lost: "releases before 3.2 know no partitions" },
   },
   lost: "datasets exist from 2.4 on",

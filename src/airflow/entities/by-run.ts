@@ -1,7 +1,7 @@
-import type { Entity, Field, FieldRow } from "../../domain/entity.ts";
+import type { Entity, Field, FieldRow, Sql } from "../../domain/entity.ts";
 import type { Release } from "../../domain/release.ts";
 import { columns, since } from "../define-entity.ts";
-import { dateOfRun } from "../sql-fragments.ts";
+import { dateOfRun, olderRunIdOf } from "../sql-fragments.ts";
 
 type Leave = NonNullable<Entity["leave"]>[number];
 
@@ -13,15 +13,31 @@ export function keyedByRun(release: Release) {
   return {
     ...columns("dag_id", "task_id"),
     run_id: {
-      rows: [
-        { in: `<${release}`, read: "r.run_id" },
-        { in: `>=${release}`, column: true },
-      ],
+      rows: [{ in: `<${release}`, read: "r.run_id" }, ...keptRunId(release)],
       lost: `before ${release} the run's date takes its place`,
     },
+    older_run_id: olderRunIdRows(),
     map_index: { rows: since("2.3", "-1"), lost: "releases before 2.3 have no mapped tasks" },
     execution_date: executionDate(release),
   } as const satisfies Readonly<Record<string, Field | readonly FieldRow[]>>;
+}
+
+/** A run's id in a column, from a release on: before 3.0 as those releases build it. Needs {@link olderRunIdRows}. */
+export function keptRunId(from?: Release): readonly FieldRow[] {
+  return [
+    { in: from === undefined ? "<3.0" : `>=${from} <3.0`, column: true, write: "coalesce(c.older_run_id, c.run_id)" },
+    { in: ">=3.0", column: true },
+  ];
+}
+
+/** The id that releases before 3.0 know the run by. Has no column anywhere. `row`: the alias that has the run's DAG and id. */
+export function olderRunIdRows(row = "s"): readonly FieldRow[] {
+  return olderRunIdFrom(olderRunIdOf(`${row}.dag_id`, `${row}.run_id`));
+}
+
+/** The same, read otherwise. */
+export function olderRunIdFrom(read: Sql): readonly FieldRow[] {
+  return [{ in: "<3.0" }, { in: ">=3.0", read }];
 }
 
 /** The run's date, which keys a row before `release`. */

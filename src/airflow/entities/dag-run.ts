@@ -1,5 +1,6 @@
 import { always, columns, defineEntity, since } from "../define-entity.ts";
-import { dateOfRun } from "../sql-fragments.ts";
+import { dateOfRun, olderRunId } from "../sql-fragments.ts";
+import { keptRunId, olderRunIdFrom } from "./by-run.ts";
 
 const JOB =
   "job rows are records of living processes and are not copied; a number could mean another job on the target";
@@ -30,7 +31,9 @@ export const dagRun = defineEntity({
   serial: { field: "id", rule: "kept" },
   fields: {
     id: always(),
-    ...columns("dag_id", "run_id", "start_date", "end_date"),
+    ...columns("dag_id", "start_date", "end_date"),
+    run_id: keptRunId(),
+    older_run_id: olderRunIdFrom(olderRunId("s")),
     logical_date: [
       { in: "<3.0", column: "execution_date", write: "c.run_date" },
       { in: ">=3.0", column: true },

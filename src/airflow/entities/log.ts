@@ -1,4 +1,5 @@
 import { always, columns, defineEntity, since } from "../define-entity.ts";
+import { keptRunId, olderRunIdRows } from "./by-run.ts";
 
 /** The audit log: who did what, and what happened. Refers to nothing and nothing refers to it. Source: airflow.models.log. */
 export const log = defineEntity({
@@ -26,7 +27,11 @@ export const log = defineEntity({
     ],
     map_index: { rows: since("2.3"), lost: "releases before 2.3 have no mapped tasks" },
     owner_display_name: { rows: since("2.8"), lost: "releases before 2.8 have no place for a user's full name" },
-    run_id: { rows: since("2.9"), lost: "releases before 2.9 name the run's date only" },
+    run_id: {
+      rows: [{ in: "<2.9" }, ...keptRunId("2.9")],
+      lost: "releases before 2.9 name the run's date only",
+    },
+    older_run_id: olderRunIdRows(),
     try_number: { rows: since("2.10"), lost: "releases before 2.10 have no place for it" },
   },
 });

@@ -1,6 +1,7 @@
 import type { Field } from "../../domain/entity.ts";
 import { always, columns, defineEntity } from "../define-entity.ts";
 import { byRunId, byRunNumber, byTaskInstanceId, idFromKey } from "../sql-fragments.ts";
+import { olderRunIdRows } from "./by-run.ts";
 
 /**
  * Who wrote a note: a number of ab_user up to 2.11, the auth manager's text from 3.0 on (migration 0035), which is that number where it is
@@ -64,7 +65,14 @@ export const taskInstanceNote = defineEntity({
   fields: {
     dag_id: untilIds("dag_id"),
     task_id: untilIds("task_id"),
-    run_id: untilIds("run_id"),
+    run_id: {
+      rows: [
+        { in: "<3.0", column: true, write: "coalesce(c.older_run_id, c.run_id)" },
+        { in: ">=3.0", read: "i.run_id" },
+      ],
+      lost: IN_ID,
+    },
+    older_run_id: olderRunIdRows("i"),
     map_index: untilIds("map_index"),
     ti_id: {
       rows: [

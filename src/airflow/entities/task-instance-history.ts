@@ -1,5 +1,6 @@
 import { always, columns, defineEntity } from "../define-entity.ts";
 import { byRunId, idFromKeyAndTry } from "../sql-fragments.ts";
+import { keptRunId, olderRunIdRows } from "./by-run.ts";
 import { JOB, tryFields, tryUnset } from "./task-instance.ts";
 
 /**
@@ -18,7 +19,9 @@ export const taskInstanceHistory = defineEntity({
   scope: { of: "run", dag: "dag_id", run: "run_id" },
   load: "bulk",
   fields: {
-    ...columns("dag_id", "task_id", "run_id", "map_index", "try_number"),
+    ...columns("dag_id", "task_id", "map_index", "try_number"),
+    run_id: keptRunId(),
+    older_run_id: olderRunIdRows(),
     task_instance_id: {
       rows: [
         { in: "<3.0", read: idFromKeyAndTry },

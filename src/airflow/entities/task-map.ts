@@ -1,4 +1,5 @@
 import { columns, defineEntity } from "../define-entity.ts";
+import { keptRunId, olderRunIdRows } from "./by-run.ts";
 
 /** How many items a task gave to the tasks that are mapped over it. Source: airflow.models.taskmap. */
 export const taskMap = defineEntity({
@@ -9,6 +10,10 @@ export const taskMap = defineEntity({
   after: ["task_instance"],
   scope: { of: "run", dag: "dag_id", run: "run_id" },
   load: "bulk",
-  fields: columns("dag_id", "task_id", "run_id", "map_index", "length", "keys"),
+  fields: {
+    ...columns("dag_id", "task_id", "map_index", "length", "keys"),
+    run_id: keptRunId(),
+    older_run_id: olderRunIdRows(),
+  },
   lost: "releases before 2.3 have no mapped tasks",
 });

@@ -7,7 +7,7 @@ import {
   idFromKey,
   idFromKeyUnmapped,
 } from "../sql-fragments.ts";
-import { leaveMapped, leaveWithoutRun } from "./by-run.ts";
+import { leaveMapped, leaveWithoutRun, olderRunIdRows } from "./by-run.ts";
 
 const IN_ID = "Airflow 3 finds the task instance by its id";
 
@@ -44,10 +44,11 @@ export const taskReschedule = defineEntity({
       ],
       lost: IN_ID,
     },
+    older_run_id: olderRunIdRows("i"),
     run_id: {
       rows: [
         { in: "<2.2", read: "r.run_id" },
-        { in: ">=2.2 <3.0", column: true },
+        { in: ">=2.2 <3.0", column: true, write: "coalesce(c.older_run_id, c.run_id)" },
         { in: ">=3.0", read: "i.run_id" },
       ],
       lost: "before 2.2 the run's date takes its place, from 3.0 on the task instance's id",

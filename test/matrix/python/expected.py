@@ -11,6 +11,7 @@ import base64
 import datetime as dt
 import json
 import pickle
+import re
 
 from neutral import TI, at
 
@@ -66,6 +67,24 @@ class Expectation:
         self.finished = {(row["dag_id"], row["run_id"]) for row in runs if row["state"] in FINISHED}
         self.open = {(row["dag_id"], row["run_id"]) for row in runs} - self.finished
         self.tasks = {tuple(row[name] for name in TI): row for row in rows["task_instance"]}
+        self.renamed = {(row["dag_id"], row["run_id"]): self.older_id(row) for row in runs} if source >= (3, 0) > target else {}
+
+    @staticmethod
+    def older_id(run) -> str:
+        """What a scheduler before 3.0 would have called the run; a custom timetable's own ids stay."""
+        if run["run_type"] != "scheduled" or run["logical_date"] is None or not re.match(r"scheduled__\d{4}-", run["run_id"]):
+            return run["run_id"]
+        return f"scheduled__{dt.datetime.fromisoformat(at(run['logical_date'])).astimezone(dt.timezone.utc).isoformat()}"
+
+    def rename(self, made):
+        for dag, run in (("dag_id", "run_id"), ("source_dag_id", "source_run_id")):
+            if made.get(run) is not None:
+                made[run] = self.renamed.get((made.get(dag), made[run]), made[run])
+        if made.get("event") and isinstance(made["event"], list):
+            time, dag, run = made["event"]
+            made["event"] = [time, dag, self.renamed.get((dag, run), run)]
+        if "run_of_number" in made:
+            made["run_of_number"] = [made["run_of_number"][0], self.renamed.get(tuple(made["run_of_number"]), made["run_of_number"][1])]
 
     def entities(self) -> dict:
         found = {}
@@ -82,6 +101,7 @@ class Expectation:
         made = rule(dict(row))
         if made is None:
             return []
+        self.rename(made)
         for column in PROCESS:
             if column in made or entity in ("dag_run", "task_instance", "task_instance_history"):
                 made[column] = None
