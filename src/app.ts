@@ -4,7 +4,7 @@ import { type OpenOptions, openSides, type Sides, type WritingTarget } from "./a
 import { openEmbeddedPostgres } from "./databases/embedded/embedded-postgres.ts";
 import { thisHost } from "./databases/embedded/host.ts";
 import { parsePostgresUrl } from "./databases/postgres/url.ts";
-import { openRawTarget } from "./databases/raw.ts";
+import { assertFitTarget, openRawTarget } from "./databases/raw.ts";
 import { dropStagings, openStaging } from "./databases/staging/staging.ts";
 import type { Config } from "./domain/config.ts";
 import type { Plan } from "./domain/plan.ts";
@@ -24,15 +24,18 @@ import { ledgerOf } from "./engine/upload/land-target.ts";
 import { type Mirror, readCopied, writeCopied } from "./engine/upload/mirror.ts";
 import { mirrorLost } from "./engine/upload/problems.ts";
 import { defineUpload } from "./engine/upload/upload-run.ts";
+import { repairNeedsPostgres } from "./engine/verify/problems.ts";
 import type { VerifyReport } from "./engine/verify/report.ts";
+import type { VerifyJob } from "./engine/verify/verify-context.ts";
 import { verifyCopy } from "./engine/verify/verify-copy.ts";
 import type { RunDefinition } from "./ports/durable.ts";
 import type { KeptRun } from "./ports/raw-target.ts";
-import type { Ended } from "./runs/dbos-runs.ts";
+import type { Ended, OpenedRun } from "./runs/dbos-runs.ts";
 
 export { openDoctorSource, openDoctorTarget, openTarget, openTargetStatus } from "./app-sides.ts";
 
-function planJob(
+/** What a plan is made from, of opened sides. */
+export function planJob(
   config: Config,
   sides: Sides,
   options: Pick<PlanJob, "acceptLoss" | "now" | "id" | "version">,
@@ -48,20 +51,29 @@ function planJob(
   };
 }
 
-/** Reads both sides and makes a plan; writes nothing to them. */
-export async function plan(
-  config: Config,
-  options: Pick<PlanJob, "acceptLoss" | "now" | "version"> & OpenOptions,
-): Promise<Plan> {
+export interface PlanOptions extends Pick<PlanJob, "acceptLoss" | "now" | "version">, OpenOptions {
+  /** Also for a target that is not meant for production. Default: false. */
+  readonly isForced?: boolean;
+}
+
+/** Reads both sides and makes a plan; writes nothing to them. Throws TARGET_IS_SQLITE, and whatever stops the reading. */
+export async function plan(config: Config, options: PlanOptions): Promise<Plan> {
+  const { isForced = false } = options;
+  assertFitTarget(config.target.database, { isForced });
   await using sides = await openSides(config, options);
   const { acceptLoss, now, version } = options;
   const made = await makePlan(planJob(config, sides, { acceptLoss, now, version, id: randomUUID() }));
+  assertFitTarget(config.target.database, { isForced, release: made.target.release });
   return { ...made, findings: [...(sides.upload?.missing ?? []), ...sides.findings, ...made.findings] };
 }
 
 export interface VerifyOptions {
   /** Patterns of DAGs; default: everything that was copied. */
   readonly dags?: readonly string[];
+  /** The share of the rows that is compared, in percent. Default: all. */
+  readonly samplePercent?: number;
+  /** Default: nothing is written. */
+  readonly repair?: NonNullable<VerifyJob["repair"]>;
   readonly now: () => Date;
   /** The folder of `.crosswind/`. Default: the current one. */
   readonly homeDir?: string;
@@ -84,7 +96,11 @@ interface Known {
 }
 
 /** What a copy and its verification have in common, but for where their events go. */
-function migrationJob(config: Config, sides: Sides, { probed, selection }: Known): Omit<MigrationJob, "onEvent"> {
+export function migrationJob(
+  config: Config,
+  sides: Sides,
+  { probed, selection }: Known,
+): Omit<MigrationJob, "onEvent"> {
   return {
     source: sides.source,
     target: sides.target,
@@ -97,14 +113,21 @@ function migrationJob(config: Config, sides: Sides, { probed, selection }: Known
   };
 }
 
-/** Compares what was copied with the source; writes nothing. Throws LANDING_UNFIT, and whatever stops the comparison. */
+/**
+ * Compares what was copied with the source, and repairs it where asked to; else it writes nothing. Throws LANDING_UNFIT,
+ * VERIFY_REPAIR_NEEDS_POSTGRES, APPLY_UNDER_WAY where something is to be repaired, and whatever stops the comparison.
+ */
 export async function verifyEnvironment(config: Config, options: VerifyOptions): Promise<VerifyReport> {
   await using sides = await openSides(config, options);
   assertLanded(sides.findings);
+  if (options.repair !== undefined && sides.upload !== undefined)
+    throw repairNeedsPostgres({ target: sides.target.label });
+  await using _held = options.repair === undefined ? undefined : await holdTarget(sides.target);
   const probed = await probeBoth(sides);
   // What was copied is compared, also where the configuration has been changed since, or flags had narrowed the plan.
   const select = (await readPlannedSelection(sides.target, probed.source.facts.identity)) ?? config.select;
-  return await verifyCopy({ ...migrationJob(config, sides, { probed, selection: select }), ...options });
+  const job = { ...migrationJob(config, sides, { probed, selection: select }), ...options };
+  return await verifyCopy({ ...job, lanes: config.lanes });
 }
 
 /** The state database: the configured one, or an embedded Postgres in `.crosswind/` beside the configuration. */
@@ -150,7 +173,7 @@ export async function apply(config: Config, options: ApplyOptions): Promise<Ende
   await using resources = new AsyncDisposableStack();
   // Takes a while, in which the databases can be asked; whoever needs it waits for it.
   void import("./runs/dbos-runs.ts").catch(() => undefined);
-  const raw = openRawTarget(config.target.database);
+  const raw = openRawTarget({ url: config.target.database, folder: options.homeDir });
   if (raw === undefined) return (await applyTo(config, options)).ended;
   resources.use(raw);
   const held = await raw.hold();
@@ -191,8 +214,14 @@ async function applyTo(
     id: planned.id,
     version: options.version,
   });
-  const probed = await probeBoth(job);
   await using _held = await holdTarget(sides.target);
+  await using state = await openState(config, options.homeDir);
+  // A mirror that was lost takes with it what its run has done: another one is another run.
+  const run = mirror === undefined ? planned.id : `${planned.id} ${mirror.id}`;
+  const durable = { ...options, state, config, run };
+  // The state database gets ready while both sides are looked at: not before the target is held, else two of the same run would share its work.
+  await using opened = await openRun(durable);
+  const probed = await probeBoth(job);
   await assertPlanHolds(job, {
     plan: planned,
     file: options.planFile,
@@ -209,16 +238,12 @@ async function applyTo(
     now: new Date(planned.createdAt),
     onEvent: options.onEvent,
   };
-  await using state = await openState(config, options.homeDir);
-  const durable = { ...options, state, config };
   if (writing === undefined || mirror === undefined)
-    return { ended: await copy(copyJob, expected, { ...durable, run: planned.id }) };
-  // A mirror that was lost takes with it what its run has done: another one is another run.
-  const run = `${planned.id} ${mirror.id}`;
+    return { ended: await copy(copyJob, { ...durable, opened, expected }) };
   const before = await readCopied(sides.target);
   const copied: Ended<CopySummary> =
     before === undefined
-      ? await copy(copyJob, expected, { ...durable, run })
+      ? await copy(copyJob, { ...durable, opened, expected })
       : { state: "done", result: JSON.parse(before) as CopySummary, wasDone: true };
   if (copied.state !== "done") return { ended: copied, mirror };
   const summary = JSON.stringify(copied.result);
@@ -233,6 +258,8 @@ async function applyTo(
     summary,
     onEvent: options.onEvent,
   });
+  // One durable run at a time in a process.
+  await opened[Symbol.asyncDispose]();
   const uploaded = await start(upload, { ...durable, run: `${run} upload` });
   return { ended: uploaded.state === "done" ? { ...copied, wasDone: uploaded.wasDone } : uploaded, mirror };
 }
@@ -244,23 +271,31 @@ interface RunOptions extends Pick<ApplyOptions, "version" | "signal" | "onEvent"
   readonly config: Pick<Config, "lanes" | "snapshotMinutes">;
 }
 
-async function start<T>(
-  definition: RunDefinition<T>,
-  { run, state, config, version, signal }: RunOptions,
-): Promise<Ended<T>> {
+type RunPlace = Pick<RunOptions, "run" | "state" | "config" | "version">;
+
+async function openRun({ run, state, config, version }: RunPlace): Promise<OpenedRun> {
   // Loaded when it is needed: it is most of what the process would load, and `--help` needs none of it.
-  const { runDurably } = await import("./runs/dbos-runs.ts");
-  const { url: stateUrl, label: stateLabel } = state;
-  return await runDurably({ run, definition, stateUrl, stateLabel, lanes: config.lanes, version, signal });
+  const { openRun: open } = await import("./runs/dbos-runs.ts");
+  return open({ run, stateUrl: state.url, stateLabel: state.label, lanes: config.lanes, version });
+}
+
+async function start<T>(definition: RunDefinition<T>, options: RunOptions): Promise<Ended<T>> {
+  await using opened = await openRun(options);
+  return await opened.carry(definition, options.signal);
+}
+
+interface CopyOptions extends RunOptions {
+  readonly expected: ExpectedRows;
+  readonly opened: OpenedRun;
 }
 
 /** Starts the run again, with a new read snapshot, for as long as it is stopped by the age of the old one only. */
-async function copy(job: CopyJob, expected: ExpectedRows, options: RunOptions): Promise<Ended<CopySummary>> {
+async function copy(job: CopyJob, { expected, opened, ...options }: CopyOptions): Promise<Ended<CopySummary>> {
   const maxSnapshotMs = options.config.snapshotMinutes * 60_000;
-  for (;;) {
+  for (let first: OpenedRun | undefined = opened; ; first = undefined) {
     await using definition = defineApply(job, { expected, maxSnapshotMs });
-    const signal = AbortSignal.any([options.signal, definition.snapshotTooOld]);
-    const ended = await start(definition, { ...options, signal });
+    await using run = first ?? (await openRun(options));
+    const ended = await run.carry(definition, AbortSignal.any([options.signal, definition.snapshotTooOld]));
     if (ended.state === "done" || options.signal.aborted) return ended;
     options.onEvent({ kind: "snapshot-renewed" });
   }

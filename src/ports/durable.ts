@@ -15,6 +15,11 @@ export interface DurableRun {
   step<T>(name: string, work: () => Promise<T>): Promise<T>;
   /** Hands the items to the queue and waits for all; results in the order of the items. */
   all(items: readonly WorkItem[]): Promise<readonly unknown[]>;
+  /**
+   * Hands the items to the queue, which gives them out in the order they came in. What it gives waits for all of them: results in the order of
+   * the items.
+   */
+  begin(items: readonly WorkItem[]): Promise<() => Promise<readonly unknown[]>>;
 }
 
 /** What a run does: its course, and how one of its items is done (at least once: a crash may repeat it). */

@@ -1,15 +1,18 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import { DBOS, type WorkflowHandle } from "@dbos-inc/dbos-sdk";
+import { DBOS, DBOSClient, type WorkflowHandle } from "@dbos-inc/dbos-sdk";
+// The public way to make its tables speaks on standard output, which is ours.
+import { ensureSystemDatabase } from "@dbos-inc/dbos-sdk/internal/system_database";
+import { GlobalLogger } from "@dbos-inc/dbos-sdk/internal/telemetry/logs";
 import pLimit, { type LimitFunction } from "p-limit";
 import type { Secret } from "../domain/secret.ts";
 import type { DurableRun, RunDefinition, WorkItem } from "../ports/durable.ts";
 import { runOfOtherVersion, stateLost, stateUnreachable } from "./problems.ts";
 import { type StateWatch, watchState } from "./state-watch.ts";
 
-export interface DurableOptions<T> {
+export interface DurableOptions {
   /** The run's id: starting it again attaches to it. */
   readonly run: string;
-  readonly definition: RunDefinition<T>;
   readonly stateUrl: Secret;
   /** For messages: where the state is, without the password. */
   readonly stateLabel: string;
@@ -17,8 +20,6 @@ export interface DurableOptions<T> {
   readonly lanes: number;
   /** The package's version: a run is only recovered by the version that knows its course. */
   readonly version: string;
-  /** Aborted: no further item is begun; those under way end, then the run stops and can be started again. */
-  readonly signal: AbortSignal;
 }
 
 /** How a run ended in this process. */
@@ -29,9 +30,9 @@ export type Ended<T> =
 /** Items fetched for each lane: one is under way, the others wait here, so that no lane waits for the queue's next look. */
 const ITEMS_AHEAD = 3;
 const ITEM_POLL_MS = 50;
-/** How often the end of the last items is looked for, and that of those before them, which end earlier anyway. */
+/** How often the result of what has just ended here is looked for, and how often that of what another process may be doing. */
 const RESULT_POLL_MS = 25;
-const EARLIER_RESULT_POLL_MS = 500;
+const OTHERS_RESULT_POLL_MS = 500;
 const MOST_LIVES = 1_000_000;
 
 /** Silent: the views speak, and a log line could quote a row. */
@@ -100,18 +101,24 @@ function queueOf(run: string): string {
   return `items of ${run}`;
 }
 
-class Workflows<T> {
-  readonly #options: DurableOptions<T>;
-  readonly #gate: Gate;
-  readonly #queue: string;
+/** What a run is to do in this process, known once its job is. */
+interface Course {
+  readonly definition: RunDefinition<unknown>;
+  readonly gate: Gate;
+}
+
+class Workflows {
+  readonly #options: DurableOptions;
+  readonly #begun = Promise.withResolvers<Course>();
   readonly #item: (item: WorkItem) => Promise<unknown>;
   readonly #lanes: LimitFunction;
-  readonly course: () => Promise<T>;
+  /** By workflow: resolved when this process has done the item. */
+  readonly #ended = new Map<string, PromiseWithResolvers<void>>();
+  readonly #outside = AsyncLocalStorage.snapshot();
+  readonly course: () => Promise<unknown>;
 
-  constructor(options: DurableOptions<T>, gate: Gate) {
+  constructor(options: DurableOptions) {
     this.#options = options;
-    this.#gate = gate;
-    this.#queue = queueOf(options.run);
     this.#lanes = pLimit(options.lanes);
     this.#item = DBOS.registerWorkflow((item: WorkItem) => this.#do(item), {
       name: "item",
@@ -120,51 +127,59 @@ class Workflows<T> {
     this.course = DBOS.registerWorkflow(() => this.#run(), { name: "run", maxRecoveryAttempts: MOST_LIVES });
   }
 
-  async registerQueue(): Promise<void> {
-    await DBOS.registerQueue(this.#queue, {
-      workerConcurrency: this.#options.lanes * ITEMS_AHEAD,
-      minPollingIntervalMs: ITEM_POLL_MS,
-      onConflict: "always_update",
-    });
-  }
-
-  async #step<R>(name: string, work: () => Promise<R>): Promise<R> {
-    return await DBOS.runStep(() => this.#gate.pass(work), { name });
+  /** What was recovered of an earlier life waits for this. */
+  begin(course: Course): void {
+    this.#begun.resolve(course);
   }
 
   /** The lane is taken outside of the gate: what waits for one is not under way, and is not begun when the gate closes meanwhile. */
   async #do(item: WorkItem): Promise<unknown> {
-    const work = () => this.#options.definition.item(item);
-    return await DBOS.runStep(() => this.#lanes(() => this.#gate.pass(work)), { name: item.kind });
+    const { definition, gate } = await this.#begun.promise;
+    const work = () => definition.item(item);
+    const result = await DBOS.runStep(() => this.#lanes(() => gate.pass(work)), { name: item.kind });
+    this.#ended.get(this.#idOf(item))?.resolve();
+    return result;
   }
 
-  async #run(): Promise<T> {
+  async #run(): Promise<unknown> {
+    const { definition, gate } = await this.#begun.promise;
     const durable: DurableRun = {
       id: this.#options.run,
-      step: (name, work) => this.#step(name, work),
-      all: (items) => this.#all(items),
+      step: (name, work) => DBOS.runStep(() => gate.pass(work), { name }),
+      all: async (items) => await (await this.#begin(items))(),
+      begin: (items) => this.#begin(items),
     };
     try {
-      return await this.#options.definition.run(durable);
+      return await definition.run(durable);
     } catch (error) {
-      this.#gate.fail(error);
+      gate.fail(error);
       return await leavePending();
     }
   }
 
-  async #all(items: readonly WorkItem[]): Promise<readonly unknown[]> {
+  #idOf(item: WorkItem): string {
+    return `${this.#options.run} ${item.key}`;
+  }
+
+  async #begin(items: readonly WorkItem[]): Promise<() => Promise<readonly unknown[]>> {
     const handles: WorkflowHandle<unknown>[] = [];
     for (const item of items) {
-      const workflowID = `${this.#options.run} ${item.key}`;
-      handles.push(await DBOS.startWorkflow(this.#item, { workflowID, queueName: this.#queue })(item));
+      const workflowID = this.#idOf(item);
+      this.#ended.set(workflowID, Promise.withResolvers());
+      handles.push(await DBOS.startWorkflow(this.#item, { workflowID, queueName: queueOf(this.#options.run) })(item));
     }
-    const results: unknown[] = [];
-    const last = handles.length - ITEMS_AHEAD * this.#options.lanes;
-    for (const [index, handle] of handles.entries()) {
-      const pollingIntervalMs = index < last ? EARLIER_RESULT_POLL_MS : RESULT_POLL_MS;
-      results.push(await handle.getResult({ pollingIntervalMs }));
-    }
-    return results;
+    return async () => {
+      const results: unknown[] = [];
+      for (const handle of handles) results.push(await this.#resultOf(handle));
+      return results;
+    };
+  }
+
+  /** Asked from outside of the course: which of the two questions is answered first must not be a recorded step of it. */
+  async #resultOf(handle: WorkflowHandle<unknown>): Promise<unknown> {
+    const result = (pollingIntervalMs: number) => this.#outside(() => handle.getResult({ pollingIntervalMs }));
+    const here = this.#ended.get(handle.workflowID)?.promise.then(() => result(RESULT_POLL_MS));
+    return await Promise.race([result(OTHERS_RESULT_POLL_MS), ...(here === undefined ? [] : [here])]);
   }
 }
 
@@ -173,22 +188,47 @@ function withoutUrl(message: string): string {
   return message.replaceAll(/\b[a-z0-9+]+:\/\/\S+/gi, "its URL");
 }
 
-async function launch<T>(options: DurableOptions<T>, workflows: Workflows<T>): Promise<StateWatch> {
+const APPLICATION = "crosswind";
+
+/** Before the launch: a queue that is not there then is only found a second later. */
+async function registerQueue({ run, lanes, stateUrl }: DurableOptions): Promise<void> {
+  const logger = new GlobalLogger(undefined, { logger: quiet });
+  await ensureSystemDatabase(stateUrl.reveal(), logger, undefined, undefined, false);
+  const client = await DBOSClient.create({
+    systemDatabaseUrl: stateUrl.reveal(),
+    applicationName: APPLICATION,
+    logger: quiet,
+    systemDatabasePoolSize: 1,
+    systemDatabaseIdleTransactionTimeoutMs: 0,
+  });
+  try {
+    await client.registerQueue(queueOf(run), {
+      workerConcurrency: lanes * ITEMS_AHEAD,
+      minPollingIntervalMs: ITEM_POLL_MS,
+      onConflict: "always_update",
+    });
+  } finally {
+    await client.destroy();
+  }
+}
+
+async function launch(options: DurableOptions): Promise<StateWatch> {
   DBOS.setConfig({
-    name: "crosswind",
+    name: APPLICATION,
     systemDatabaseUrl: options.stateUrl.reveal(),
     applicationVersion: options.version,
     executorID: `run ${options.run}`,
     // Else it would take items of every other run in the same state database, and do them as its own.
     listenQueues: [queueOf(options.run)],
     logger: quiet,
+    runMigrations: false,
     useListenNotify: false,
     // Its timeout is set by a query that runs into the next one, which the driver warns about on the user's terminal.
     systemDatabaseIdleTransactionTimeoutMs: 0,
   });
   try {
+    await registerQueue(options);
     await DBOS.launch();
-    await workflows.registerQueue();
     return await watchState(options.stateUrl);
   } catch (error) {
     throw stateUnreachable(
@@ -207,7 +247,7 @@ async function shutDown(): Promise<void> {
   await Promise.race([done.catch(() => undefined), sleep(SHUTDOWN_MS, undefined, { ref: false })]);
 }
 
-async function attach<T>({ run, version }: DurableOptions<T>, workflows: Workflows<T>): Promise<Ended<T>> {
+async function attach<T>({ run, version }: DurableOptions, workflows: Workflows): Promise<Ended<T>> {
   const before = await DBOS.getWorkflowStatus(run);
   const begunBy = before?.applicationVersion;
   if (before?.status === "PENDING" && begunBy !== undefined && begunBy !== version) {
@@ -215,27 +255,47 @@ async function attach<T>({ run, version }: DurableOptions<T>, workflows: Workflo
     throw runOfOtherVersion({ begunBy, now: version });
   }
   const handle = await DBOS.startWorkflow(workflows.course, { workflowID: run })();
-  const result = await handle.getResult({ pollingIntervalMs: RESULT_POLL_MS });
+  // The course of a definition gives what the definition says.
+  const result = (await handle.getResult({ pollingIntervalMs: RESULT_POLL_MS })) as T;
   return { state: "done", result, wasDone: before?.status === "SUCCESS" };
 }
 
-/**
- * Starts the run, or attaches to it where it was started before: finished steps and items are not done again.
- *
- * Rejects with the first failure of a step or item; the run is then as after a crash and can be started again once the cause is mended.
- * Throws STATE_DATABASE_UNREACHABLE, STATE_DATABASE_LOST, RUN_OF_OTHER_VERSION.
- */
-export async function runDurably<T>(options: DurableOptions<T>): Promise<Ended<T>> {
-  const gate = new Gate(options.signal);
-  const workflows = new Workflows(options, gate);
-  try {
-    await using watch = await launch(options, workflows);
-    void watch.lost.then(({ message }) => gate.fail(stateLost({ where: options.stateLabel, reason: message })));
-    const ended = await Promise.race([attach(options, workflows), gate.closed()]);
-    if (ended !== undefined) return ended;
-    if (gate.failure !== undefined) throw gate.failure.error;
-    return { state: "stopped" };
-  } finally {
-    await shutDown();
-  }
+/** A run, opened in the state database: nothing of it is done before its definition is known. */
+export interface OpenedRun extends AsyncDisposable {
+  /**
+   * Starts the run, or attaches to it where it was started before: finished steps and items are not done again. Once for each opened run.
+   * `signal` aborted: no further item is begun; those under way end, then the run stops and can be opened again.
+   *
+   * Rejects with the first failure of a step or item; the run is then as after a crash and can be opened again once the cause is mended.
+   * Throws STATE_DATABASE_UNREACHABLE, STATE_DATABASE_LOST, RUN_OF_OTHER_VERSION.
+   */
+  carry<T>(definition: RunDefinition<T>, signal: AbortSignal): Promise<Ended<T>>;
+}
+
+/** Opens a run. Returns at once: the state database gets ready while the caller looks at the environments. */
+export function openRun(options: DurableOptions): OpenedRun {
+  const workflows = new Workflows(options);
+  const launched = launch(options);
+  // Told to whoever carries the run; one that is not carried is only closed.
+  launched.catch(() => {});
+  let isClosed = false;
+  return {
+    async carry<T>(definition: RunDefinition<T>, signal: AbortSignal): Promise<Ended<T>> {
+      const watch = await launched;
+      const gate = new Gate(signal);
+      void watch.lost.then(({ message }) => gate.fail(stateLost({ where: options.stateLabel, reason: message })));
+      workflows.begin({ definition, gate });
+      const ended = await Promise.race([attach<T>(options, workflows), gate.closed()]);
+      if (ended !== undefined) return ended;
+      if (gate.failure !== undefined) throw gate.failure.error;
+      return { state: "stopped" };
+    },
+    async [Symbol.asyncDispose]() {
+      if (isClosed) return;
+      isClosed = true;
+      const watch = await launched.catch(() => undefined);
+      await watch?.[Symbol.asyncDispose]();
+      await shutDown();
+    },
+  };
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Secret } from "../../src/domain/secret.ts";
 import type { DurableRun, WorkItem } from "../../src/ports/durable.ts";
-import { type DurableOptions, runDurably } from "../../src/runs/dbos-runs.ts";
+import { type Ended, openRun } from "../../src/runs/dbos-runs.ts";
 import { freshDatabase, type TestDatabase } from "../support/database.ts";
 
 function itemsOf(run: string): readonly WorkItem[] {
@@ -12,27 +12,22 @@ function sorted(payloads: readonly string[]): readonly string[] {
   return payloads.toSorted((a, b) => a.localeCompare(b));
 }
 
-/** A run whose items note what they were handed. */
-function aRun(
+/** Carries a run whose items note what they were handed. */
+async function carry(
   state: TestDatabase,
   run: string,
   options: { readonly onItem: (payload: string) => void; readonly signal?: AbortSignal },
-): DurableOptions<number> {
-  return {
-    run,
-    definition: {
-      run: async (durable: DurableRun) => (await durable.all(itemsOf(run))).length,
-      item: async (item) => {
-        options.onItem(String(item.payload));
-        return null;
-      },
+): Promise<Ended<number>> {
+  const stateUrl = new Secret(state.url);
+  await using opened = openRun({ run, stateUrl, stateLabel: "the state of a test", lanes: 1, version: "test" });
+  const definition = {
+    run: async (durable: DurableRun) => (await durable.all(itemsOf(run))).length,
+    item: async (item: WorkItem) => {
+      options.onItem(String(item.payload));
+      return null;
     },
-    stateUrl: new Secret(state.url),
-    stateLabel: "the state of a test",
-    lanes: 1,
-    version: "test",
-    signal: options.signal ?? new AbortController().signal,
   };
+  return await opened.carry(definition, options.signal ?? new AbortController().signal);
 }
 
 test("a run leaves the items of a stopped one in the same state database alone, which does them when it goes on", async () => {
@@ -44,9 +39,9 @@ test("a run leaves the items of a stopped one in the same state database alone, 
     stop.abort();
   };
 
-  const stopped = await runDurably(aRun(state, "the first", { onItem, signal: stop.signal }));
-  const done = await runDurably(aRun(state, "the other", { onItem: (payload) => other.push(payload) }));
-  const resumed = await runDurably(aRun(state, "the first", { onItem: (payload) => after.push(payload) }));
+  const stopped = await carry(state, "the first", { onItem, signal: stop.signal });
+  const done = await carry(state, "the other", { onItem: (payload) => other.push(payload) });
+  const resumed = await carry(state, "the first", { onItem: (payload) => after.push(payload) });
 
   expect(stopped).toEqual({ state: "stopped" });
   expect([done, resumed]).toMatchObject([

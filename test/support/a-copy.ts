@@ -11,7 +11,7 @@ import type { Side } from "../../src/engine/translate/translate.ts";
 import type { VerifyReport } from "../../src/engine/verify/report.ts";
 import type { VerifyJob } from "../../src/engine/verify/verify-context.ts";
 import { verifyCopy } from "../../src/engine/verify/verify-copy.ts";
-import { runDurably } from "../../src/runs/dbos-runs.ts";
+import { openRun } from "../../src/runs/dbos-runs.ts";
 import { freshDatabase } from "./database.ts";
 
 /** A source and a target of a test, by their URLs, with the keys of both. */
@@ -56,15 +56,9 @@ export async function applyAll(pair: Pair): Promise<Pick<Probed, "sourceSide" | 
   const run = randomUUID();
   const job = { ...(await open(pair, resources)), run, conflicts: NO_CONFLICTS, now: new Date() };
   await using definition = defineApply(job, { expected: {}, maxSnapshotMs: 3_600_000 });
-  await runDurably({
-    run,
-    definition,
-    stateUrl: new Secret(state.url),
-    stateLabel: "the state of a test",
-    lanes: 2,
-    version: "test",
-    signal: new AbortController().signal,
-  });
+  const stateUrl = new Secret(state.url);
+  await using opened = openRun({ run, stateUrl, stateLabel: "the state of a test", lanes: 2, version: "test" });
+  await opened.carry(definition, new AbortController().signal);
   return { sourceSide: job.sourceSide, targetSide: job.targetSide };
 }
 

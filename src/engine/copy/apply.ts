@@ -2,7 +2,7 @@ import type { DurableRun, RunDefinition } from "../../ports/durable.ts";
 import type { ChunkSpec } from "./chunks.ts";
 import type { CopyJob } from "./copy-context.ts";
 import { CopyRun } from "./copy-run.ts";
-import { analyzeTables, compareDefinitions, restoreOne, type TakenOff, takeOffIndexes } from "./indexes.ts";
+import { analyzeKeys, compareDefinitions, restoreOne, type TakenOff, takeOffIndexes } from "./indexes.ts";
 import { finishRun } from "./ledger.ts";
 import { loadHistory } from "./load-history.ts";
 
@@ -51,11 +51,11 @@ async function readSummary(job: CopyJob): Promise<CopySummary> {
 
 async function prepare(run: CopyRun): Promise<readonly ChunkSpec[]> {
   run.job.onEvent({ kind: "phase", phase: "prepare" });
-  await run.checkTypes();
+  await run.rows.checkTypes();
   await using target = await run.job.target.session();
   await run.prepareTarget(target);
   run.job.onEvent({ kind: "phase", phase: "objects" });
-  for (const { optimistic } of run.loadedBy("merge")) await run.copyObjects(optimistic.entity.id);
+  for (const { optimistic } of run.rows.loadedBy("merge")) await run.copyObjects(optimistic.entity.id);
   return await run.cut();
 }
 
@@ -63,7 +63,7 @@ async function prepare(run: CopyRun): Promise<readonly ChunkSpec[]> {
 async function takeOff(run: CopyRun, expected: ExpectedRows): Promise<void> {
   if (run.way === "merge") return;
   await using target = await run.job.target.session();
-  const loads = run.loadedBy("bulk").map(({ optimistic }) => ({
+  const loads = run.rows.loadedBy("bulk").map(({ optimistic }) => ({
     table: optimistic.targetTable,
     rows: expected[optimistic.entity.id] ?? 0,
   }));
@@ -129,7 +129,7 @@ export function defineApply(job: CopyJob, { expected, maxSnapshotMs }: ApplySett
       }
       await using target = await job.target.session();
       if (item.kind === "analyze") {
-        await analyzeTables(target, [item.payload as string]);
+        await analyzeKeys(target, item.payload as string);
         return null;
       }
       const off = item.payload as TakenOff;

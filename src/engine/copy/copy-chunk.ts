@@ -6,7 +6,7 @@ import { identifier, type Translation } from "../translate/translate.ts";
 import { ByteCounter } from "./byte-counter.ts";
 import { streamColumns } from "./columns.ts";
 import { claimChunk, recordChunk } from "./ledger.ts";
-import { mergeStatements } from "./merge.ts";
+import { type Merge, mergeStatements } from "./merge.ts";
 import * as problems from "./problems.ts";
 import { type ChangedValues, RewriteStream } from "./rewrite-stream.ts";
 
@@ -18,6 +18,8 @@ export interface Chunk {
   readonly name: string;
   /** Predicate over the source row `s`. */
   readonly source?: Sql;
+  /** Predicate over the canonical row `c`, besides that of what is copied at all. */
+  readonly canonical?: Sql;
 }
 
 /** `direct`: into the table itself; `merge`: into a temporary table, then upserted by the entity's key. */
@@ -42,10 +44,13 @@ export interface CopiedChunk {
   readonly isNew: boolean;
   readonly rows: number;
   readonly bytes: number;
+  /** Of `rows`, where they were merged: those that the target did not have, and those that it had with other values. */
+  readonly inserted: number;
+  readonly updated: number;
   readonly changed: readonly ChangedValues[];
 }
 
-const ALREADY_THERE: CopiedChunk = { isNew: false, rows: 0, bytes: 0, changed: [] };
+const ALREADY_THERE: CopiedChunk = { isNew: false, rows: 0, bytes: 0, inserted: 0, updated: 0, changed: [] };
 
 /**
  * Data exceptions (class 22) and what is too deep or too large for a type (class 54) come from values, not from the connection: the codecs
@@ -66,9 +71,11 @@ async function pipe(
   translation: Translation,
   options: CopyChunkOptions & { readonly into: string },
 ) {
+  const { source: of, canonical: own } = options.chunk;
+  const canonical = [options.rows, own].filter((each) => each !== undefined).map((each) => `(${each})`);
   const where = {
-    ...(options.chunk.source === undefined ? {} : { source: options.chunk.source }),
-    ...(options.rows === undefined ? {} : { canonical: options.rows }),
+    ...(of === undefined ? {} : { source: of }),
+    ...(canonical.length === 0 ? {} : { canonical: canonical.join(" and ") }),
   };
   const columns = streamColumns(translation, options.codecs);
   const rewrite = columns === undefined ? undefined : new RewriteStream(columns);
@@ -91,31 +98,35 @@ async function pipe(
   };
 }
 
-async function writeInTransaction(
-  source: Session,
-  target: Session,
+/** Runs what makes rows of what was staged; how many of them are new, and how many are changed. */
+async function mergeStaged(target: Session, merge: Merge | undefined) {
+  const written = { inserted: 0, updated: 0 };
+  for (const { sql, counts } of merge?.after ?? []) {
+    const [row] = await target.query<{ n: number }>(sql);
+    if (counts !== undefined) written[counts] += row?.n ?? 0;
+  }
+  return written;
+}
+
+/** Copies one chunk within the target session's transaction. */
+export async function writeChunk(
+  sessions: { readonly source: Session; readonly target: Session },
   translation: Translation,
   options: CopyChunkOptions,
 ): Promise<CopiedChunk> {
   const { chunk } = options;
-  return await target.transaction(async () => {
-    // First of all: a chunk done twice by two workers waits here, then skips.
-    if (!(await claimChunk(target, { run: chunk.run, entity: chunk.entity, chunk: chunk.name }))) return ALREADY_THERE;
-    const merge = options.way === "merge" ? mergeStatements(translation, chunk.run, options.replaced) : undefined;
-    for (const statement of merge?.before ?? []) await target.query(statement);
-    const into = merge === undefined ? identifier(translation.targetTable) : merge.table;
-    const copied = await pipe(source, target, translation, { ...options, into });
-    for (const statement of merge?.after ?? []) await target.query(statement);
-    await recordChunk(target, {
-      run: chunk.run,
-      entity: chunk.entity,
-      chunk: chunk.name,
-      rows: copied.rows,
-      bytes: copied.bytes,
-    });
-    await recordChanged(target, chunk, copied.changed);
-    return { isNew: true, ...copied };
-  });
+  const { source, target } = sessions;
+  // First of all: a chunk done twice by two workers waits here, then skips.
+  if (!(await claimChunk(target, { run: chunk.run, entity: chunk.entity, chunk: chunk.name }))) return ALREADY_THERE;
+  const merge = options.way === "merge" ? mergeStatements(translation, chunk.run, options.replaced) : undefined;
+  for (const statement of merge?.before ?? []) await target.query(statement);
+  const into = merge === undefined ? identifier(translation.targetTable) : merge.table;
+  const copied = await pipe(source, target, translation, { ...options, into });
+  const written = await mergeStaged(target, merge);
+  const { run, entity, name } = chunk;
+  await recordChunk(target, { run, entity, chunk: name, rows: copied.rows, bytes: copied.bytes });
+  await recordChanged(target, chunk, copied.changed);
+  return { isNew: true, ...copied, ...written };
 }
 
 async function recordChanged(target: Session, chunk: Chunk, changed: readonly ChangedValues[]): Promise<void> {
@@ -150,7 +161,7 @@ export async function copyChunk(
   const attempt = async (translation: Translation) => {
     await using source = await open.source();
     await using target = await open.target();
-    return await writeInTransaction(source, target, translation, options);
+    return await target.transaction(() => writeChunk({ source, target }, translation, options));
   };
   const isOneLane = options.optimistic.columns.every(
     (column, index) => column.codec === options.careful.columns[index]?.codec,

@@ -1,19 +1,18 @@
 import { tableOf } from "../../airflow/define-entity.ts";
 import { dagRun as dagRunEntity } from "../../airflow/entities/dag-run.ts";
-import type { Entity } from "../../domain/entity.ts";
 import { isInRange } from "../../domain/release.ts";
 import type { Session } from "../../ports/database.ts";
 import { type ResolvedSelection, resolveSelection } from "../select/filters.ts";
-import { type IdRules, identifier, NO_ID_RULES, type Translation } from "../translate/translate.ts";
+import { identifier, NO_ID_RULES, type Translation } from "../translate/translate.ts";
 import { type ChunkSpec, changedSince, chunkOf, cutIntoChunks } from "./chunks.ts";
-import { type Chunk, type CopiedChunk, copyChunk, type WayIn } from "./copy-chunk.ts";
-import { allLanes, type CopyJob, dagRunOf, type Lanes, rowsOf } from "./copy-context.ts";
-import { givesIds, readIdMaps, settleIdRules } from "./id-rules.ts";
+import type { CopiedChunk, WayIn } from "./copy-chunk.ts";
+import { allLanes, type CopyJob, dagRunOf } from "./copy-context.ts";
+import { settleIdRules } from "./id-rules.ts";
 import { restoreAll } from "./indexes.ts";
 import * as ledger from "./ledger.ts";
 import { makeRoom } from "./replace-runs.ts";
-import { openReadSnapshot, type ReadSnapshot } from "./snapshot.ts";
-import { assertSameTypes } from "./types-check.ts";
+import { RowCopier, type RowCopierParts } from "./row-copier.ts";
+import { openReadSnapshot } from "./snapshot.ts";
 
 /**
  * A copy in this process: its read snapshot, its id rules and its selection. Opened once per process and run; after a crash the next process
@@ -21,28 +20,17 @@ import { assertSameTypes } from "./types-check.ts";
  */
 export class CopyRun implements AsyncDisposable {
   readonly job: CopyJob;
-  readonly snapshot: ReadSnapshot;
-  readonly selection: ResolvedSelection;
-  readonly dagRun: Translation;
+  readonly rows: RowCopier;
   /** True when chunks were already there: what is left goes in by merge. */
   readonly isResumed: boolean;
   /** How history goes in: by merge where some of it may be there already. */
   readonly way: WayIn;
-  #ids: IdRules;
-  #lanes: ReadonlyMap<string, Lanes>;
 
-  private constructor(
-    job: CopyJob,
-    parts: Pick<CopyRun, "snapshot" | "selection" | "dagRun" | "isResumed" | "way"> & { ids: IdRules },
-  ) {
-    this.job = job;
-    this.snapshot = parts.snapshot;
-    this.selection = parts.selection;
-    this.dagRun = parts.dagRun;
+  private constructor(parts: RowCopierParts & Pick<CopyRun, "isResumed" | "way">) {
+    this.job = parts.job;
+    this.rows = new RowCopier(parts);
     this.isResumed = parts.isResumed;
     this.way = parts.way;
-    this.#ids = parts.ids;
-    this.#lanes = allLanes(job, parts.ids);
   }
 
   /** Opens the run on both sides. Idempotent: whatever an earlier life left half done is put right first. */
@@ -56,12 +44,13 @@ export class CopyRun implements AsyncDisposable {
       const there = await ledger.readRun(target, job.run);
       const chunks = there === undefined ? 0 : await ledger.countChunks(target, job.run);
       const isResumed = chunks > 0 && there?.markXid != null;
-      const selection = isResumed
+      const resolved = isResumed
         ? await resumeSelection(snapshot.holder, target, { job, dagRun, recorded: there })
         : {
             ...(await resolveSelection(snapshot.holder, dagRun, { selection: job.selection, now: job.now })),
             kept: job.conflicts,
           };
+      const selection = { ...resolved, ownedByTarget: await ledger.readTargetOwnedDags(target, job.identity) };
       const ids = await target.transaction(async () => {
         const translations = [...allLanes(job, NO_ID_RULES).values()].map((lanes) => lanes.optimistic);
         const filenodes = await readFilenodes(snapshot.holder, translations);
@@ -87,8 +76,8 @@ export class CopyRun implements AsyncDisposable {
       const isMerged =
         isResumed || isReplacing || (await ledger.hasEarlierHistory(target, { id: job.run, source: job.identity }));
       const way: WayIn = isMerged ? "merge" : "direct";
-      const run = new CopyRun(job, { snapshot, selection, dagRun, isResumed, way, ids });
-      await run.#loadMaps();
+      const run = new CopyRun({ job, snapshot, selection, dagRun, isResumed, way, ids });
+      await run.rows.loadMaps();
       if (isResumed) job.onEvent({ kind: "resumed", chunksThere: chunks });
       if (there !== undefined) await run.#bringUpToDate(target, there);
       return run;
@@ -98,48 +87,19 @@ export class CopyRun implements AsyncDisposable {
     }
   }
 
-  lanes(entity: string): Lanes {
-    const lanes = this.#lanes.get(entity);
-    if (lanes === undefined) throw new Error(`the run does not copy ${entity}`);
-    return lanes;
-  }
-
-  /** Entities of the run by their way of loading, in order. */
-  loadedBy(load: "bulk" | "merge"): readonly Lanes[] {
-    return [...this.#lanes.values()].filter((lanes) => lanes.optimistic.entity.load === load);
-  }
-
-  /** Reads the target's ids of rows that it numbers itself: what it has at first, and again those of an entity whose rows were merged. */
-  async #loadMaps(merged?: Entity): Promise<void> {
-    await using target = await this.job.target.session();
-    const { sourceSide, targetSide } = this.job;
-    const sides = { sourceSide, targetSide, ...(merged === undefined ? {} : { of: [merged] }) };
-    const maps = await readIdMaps(this.snapshot.holder, target, sides);
-    this.#ids = { ...this.#ids, maps: { ...this.#ids.maps, ...maps } };
-    this.#lanes = allLanes(this.job, this.#ids);
-  }
-
   /** Statements that must have run on the target before the first row. */
   async prepareTarget(target: Session): Promise<void> {
-    for (const { optimistic } of this.#lanes.values()) {
+    for (const { optimistic } of this.rows.all) {
       for (const each of optimistic.entity.prepare ?? []) {
         if (isInRange(this.job.targetSide.release, each.in)) await target.query(each.sql);
       }
     }
   }
 
-  /** The described types of every SELECT against the target's columns, in both lanes. Throws COPY_TYPES_DIFFER. */
-  async checkTypes(): Promise<void> {
-    for (const lanes of this.#lanes.values()) {
-      await assertSameTypes(this.snapshot.holder, lanes.optimistic);
-      await assertSameTypes(this.snapshot.holder, lanes.careful);
-    }
-  }
-
   async cut(): Promise<readonly ChunkSpec[]> {
     const chunks: ChunkSpec[] = [];
-    for (const lanes of this.loadedBy("bulk")) {
-      const own = await cutIntoChunks(this.snapshot, lanes.optimistic);
+    for (const lanes of this.rows.loadedBy("bulk")) {
+      const own = await cutIntoChunks(this.rows.snapshot, lanes.optimistic);
       this.job.onEvent({ kind: "planned", entity: lanes.optimistic.entity.id, chunks: own.length });
       chunks.push(...own);
     }
@@ -147,61 +107,20 @@ export class CopyRun implements AsyncDisposable {
   }
 
   async copy(spec: ChunkSpec): Promise<CopiedChunk> {
-    return await this.#copy(chunkOf(this.job.run, spec), this.way);
+    return await this.rows.write(chunkOf(this.job.run, spec), this.way);
   }
 
   /** Copies an entity of few rows as one chunk, by merge. */
   async copyObjects(entity: string): Promise<CopiedChunk> {
-    return await this.#merge({ run: this.job.run, entity, name: "all" });
-  }
-
-  /** Merges rows and reads the ids that the target gave them: other objects may refer to them, and rows of the same kind to each other. */
-  async #merge(chunk: Chunk): Promise<CopiedChunk> {
-    const copied = await this.#copy(chunk, "merge");
-    const { entity } = this.lanes(chunk.entity).optimistic;
-    if (!givesIds(entity) || (copied.isNew && copied.rows === 0)) return copied;
-    await this.#loadMaps(entity);
-    const refersToItself = Object.values(entity.fields).some((field) => field.references === entity.id);
-    if (refersToItself) await this.#copy({ ...chunk, name: ledger.referencesName(chunk.name) }, "merge");
-    return copied;
-  }
-
-  async #copy(chunk: Chunk, way: WayIn): Promise<CopiedChunk> {
-    const lanes = this.lanes(chunk.entity);
-    const rows = rowsOf(lanes.optimistic, this.selection, {
-      dagRun: this.dagRun,
-      targetRelease: this.job.targetSide.release,
-    });
-    const onBytes = (bytes: number) => this.job.onEvent({ kind: "bytes", entity: chunk.entity, bytes });
-    const replaced = this.job.conflicts.replacedObjects[chunk.entity] ?? [];
-    const copied = await copyChunk(
-      { source: () => this.snapshot.session(), target: () => this.job.target.session() },
-      { chunk, way, ...lanes, rows, codecs: this.job.codecs, replaced, onBytes },
-    );
-    this.#report(chunk, copied);
-    return copied;
-  }
-
-  #report(chunk: Chunk, copied: CopiedChunk): void {
-    const { onEvent } = this.job;
-    for (const each of copied.changed) {
-      onEvent({ kind: "changed", entity: chunk.entity, field: each.field, change: each.kind, count: each.count });
-    }
-    onEvent({
-      kind: "chunk",
-      entity: chunk.entity,
-      chunk: chunk.name,
-      rows: copied.rows,
-      bytes: copied.bytes,
-      isNew: copied.isNew,
-    });
+    return await this.rows.merge({ run: this.job.run, entity, name: "all" });
   }
 
   /** Rows of entities begun before that changed since the old mark: parents first, by merge; then the mark moves on. */
   async #bringUpToDate(target: Session, { markXid, filenodes }: ledger.LedgerRun): Promise<void> {
     const begun = await ledger.readBegunEntities(target, this.job.run);
-    const all = [...this.#lanes.values()].map((lanes) => lanes.optimistic);
-    const filenodesNow = await readFilenodes(this.snapshot.holder, all);
+    const all = this.rows.all.map((lanes) => lanes.optimistic);
+    const { snapshot, selection } = this.rows;
+    const filenodesNow = await readFilenodes(snapshot.holder, all);
     const bring = async (load: "bulk" | "merge") => {
       for (const { entity, sourceTable, isConstant } of all) {
         if (entity.load !== load || !begun.has(entity.id)) continue;
@@ -210,13 +129,13 @@ export class CopyRun implements AsyncDisposable {
         // Of few rows all: which of them are copied may hang on tables that they are not read from.
         const isWhole = wasRewritten || load === "merge";
         const source = isWhole ? "true" : changedSince(from, markXid ?? "3");
-        const name = ledger.deltaName(markXid ?? "3", this.snapshot.mark);
-        await this.#merge({ run: this.job.run, entity: entity.id, name, source });
+        const name = ledger.deltaName(markXid ?? "3", snapshot.mark);
+        await this.rows.merge({ run: this.job.run, entity: entity.id, name, source });
       }
     };
     await bring("merge");
     await bring("bulk");
-    const { mark } = this.snapshot;
+    const { mark } = snapshot;
     const moved = {
       run: this.job.run,
       source: this.job.identity,
@@ -224,12 +143,12 @@ export class CopyRun implements AsyncDisposable {
       filenodes: filenodesNow,
       planned: this.job.selection,
     };
-    await target.transaction(() => ledger.beginRun(target, { ...moved, selection: this.selection }));
+    await target.transaction(() => ledger.beginRun(target, { ...moved, selection }));
   }
 
   /** Ends the read snapshot: the source's server may clean up again. Nothing can be copied afterwards. */
   async release(): Promise<void> {
-    await this.snapshot[Symbol.asyncDispose]();
+    await this.rows.snapshot[Symbol.asyncDispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -260,7 +179,7 @@ async function resumeSelection(
  * Rewriting a table (VACUUM FULL, CLUSTER) renumbers its rows without a trace in them; the file's number tells. The locks keep anybody from
  * doing so for as long as the read snapshot is open: a chunk is a range of these numbers.
  */
-async function readFilenodes(
+export async function readFilenodes(
   session: Session,
   translations: readonly Translation[],
 ): Promise<Readonly<Record<string, string>>> {

@@ -15,6 +15,10 @@ const TABLES = `
   create table if not exists crosswind.run (
     id uuid primary key, source text not null, mark_xid bigint, mark text, filenodes jsonb, selection jsonb, planned jsonb,
     started_at timestamptz not null default now(), finished_at timestamptz);
+  alter table crosswind.run add column if not exists kind text not null default 'copy';
+  alter table crosswind.run add column if not exists timeline text;
+  create table if not exists crosswind.dag_owner (
+    source text not null, dag_id text not null, owner text not null, since timestamptz not null default now(), primary key (source, dag_id));
   create table if not exists crosswind.chunk (
     run uuid not null, entity text not null, chunk text not null, rows bigint not null default 0, bytes bigint not null default 0,
     at timestamptz not null default now(), primary key (run, entity, chunk));
@@ -102,6 +106,8 @@ interface BeginOptions {
   readonly filenodes: Readonly<Record<string, string>>;
   readonly planned: Selection;
   readonly selection: ResolvedSelection;
+  /** Default: `copy`. */
+  readonly kind?: "copy" | "sync";
 }
 
 /** Records the run with its mark and its resolved selection; a run that goes on records its next ones. */
@@ -109,9 +115,10 @@ export async function beginRun(session: Session, options: BeginOptions): Promise
   const { run, source, mark, filenodes } = options;
   const { leftOut, ...rest } = options.selection;
   await session.query(
-    `insert into crosswind.run (id, source, mark_xid, mark, filenodes, planned, selection) values ($1, $2, $3, $4, $5, $6, $7)
+    `insert into crosswind.run (id, source, mark_xid, mark, filenodes, planned, selection, timeline, kind)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
      on conflict (id) do update set mark_xid = excluded.mark_xid, mark = excluded.mark, filenodes = excluded.filenodes,
-       selection = excluded.selection`,
+       selection = excluded.selection, timeline = excluded.timeline`,
     [
       run,
       source,
@@ -120,12 +127,41 @@ export async function beginRun(session: Session, options: BeginOptions): Promise
       JSON.stringify(filenodes),
       JSON.stringify(options.planned),
       JSON.stringify(rest),
+      mark.timeline ?? null,
+      options.kind ?? "copy",
     ],
   );
   await session.query("delete from crosswind.left_out_run where run = $1", [run]);
   await session.query(
     "insert into crosswind.left_out_run (run, dag_id, run_id, state) select $1, * from unnest($2::text[], $3::text[], $4::text[])",
     [run, leftOut.map((each) => each.dag_id), leftOut.map((each) => each.run_id), leftOut.map((each) => each.state)],
+  );
+}
+
+/** The DAGs whose rows count on the target: no copy, delta or repair writes them. */
+export async function readTargetOwnedDags(session: Session, source: string): Promise<readonly string[]> {
+  if (!(await hasLedger(session))) return [];
+  const [has] = await session.query<{ there: boolean }>(
+    "select to_regclass('crosswind.dag_owner') is not null as there",
+  );
+  if (has?.there !== true) return [];
+  const rows = await session.query<{ dag_id: string }>(
+    "select dag_id from crosswind.dag_owner where source = $1 and owner = 'target' order by 1",
+    [source],
+  );
+  return rows.map((row) => row.dag_id);
+}
+
+/** Says whose rows of a DAG count from now on. */
+export async function writeDagOwner(
+  session: Session,
+  source: string,
+  { dag, owner }: { readonly dag: string; readonly owner: "source" | "target" },
+): Promise<void> {
+  await session.query(
+    `insert into crosswind.dag_owner (source, dag_id, owner) values ($1, $2, $3)
+     on conflict (source, dag_id) do update set owner = excluded.owner, since = now() where dag_owner.owner <> excluded.owner`,
+    [source, dag, owner],
   );
 }
 
@@ -145,6 +181,17 @@ export async function readLeftOut(session: Session, run: string): Promise<readon
   return await session.query<LeftOutRun & Record<string, unknown>>(
     "select dag_id, run_id, state from crosswind.left_out_run where run = $1 order by 1, 2",
     [run],
+  );
+}
+
+/** Runs of a DAG that were left out and have come since. */
+export async function forgetLeftOut(
+  session: Session,
+  { run, dag, except }: { readonly run: string; readonly dag: string; readonly except: readonly string[] },
+): Promise<void> {
+  await session.query(
+    "delete from crosswind.left_out_run where run = $1 and dag_id = $2 and run_id <> all ($3::text[])",
+    [run, dag, except],
   );
 }
 

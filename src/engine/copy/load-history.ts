@@ -12,7 +12,7 @@ interface Stage {
 }
 
 function inStages(run: CopyRun, chunks: readonly ChunkSpec[]): readonly Stage[] {
-  const after = new Map(run.loadedBy("bulk").map(({ optimistic: { entity } }) => [entity.id, entity.after]));
+  const after = new Map(run.rows.loadedBy("bulk").map(({ optimistic: { entity } }) => [entity.id, entity.after]));
   return inDepths([...after.keys()], (id) => after.get(id) ?? []).map((entities, depth) => ({
     name: `stage ${depth + 1}`,
     entities,
@@ -33,7 +33,7 @@ function restoreItem(item: TakenOff): WorkItem {
  * of tables without any are left to the server's own autovacuum.
  */
 async function restoreItems(durable: DurableRun, run: CopyRun, stage: Stage): Promise<readonly WorkItem[]> {
-  const tables = new Set(stage.entities.map((entity) => run.lanes(entity).optimistic.targetTable));
+  const tables = new Set(stage.entities.map((entity) => run.rows.lanes(entity).optimistic.targetTable));
   const off = await durable.step(`list what is off after ${stage.name}`, async () => {
     await using target = await run.job.target.session();
     return (await readTakenOff(target)).filter((item) => tables.has(item.on_table));
@@ -52,17 +52,24 @@ interface History {
   readonly onLoaded: () => void;
 }
 
-/** Loads stage after stage; the indexes of a stage's tables are made while the next one is loaded. Foreign keys last: they need both tables' keys. */
+/**
+ * Loads stage after stage; the indexes of a stage's tables are made while the next ones are loaded. A stage waits for the rows of the one before
+ * only, so that no lane waits for the last index of others. Foreign keys last: they need both tables' keys.
+ */
 export async function loadHistory(durable: DurableRun, run: CopyRun, { chunks, onLoaded }: History): Promise<void> {
+  const restores: (() => Promise<unknown>)[] = [];
   let indexes: readonly WorkItem[] = [];
   for (const stage of inStages(run, chunks)) {
-    await durable.all([...stage.items, ...indexes]);
+    const loaded = await durable.begin(stage.items);
+    restores.push(await durable.begin(indexes));
+    await loaded();
     indexes = await restoreItems(durable, run, stage);
   }
   onLoaded();
   await run.release();
   run.job.onEvent({ kind: "phase", phase: "indexes" });
-  await durable.all(indexes);
+  restores.push(await durable.begin(indexes));
+  for (const restored of restores) await restored();
   const off = await durable.step("list what is off", async () => {
     await using target = await run.job.target.session();
     return await readTakenOff(target);

@@ -7,7 +7,17 @@ export interface Merge {
   /** The temporary table that takes the COPY. */
   readonly table: string;
   readonly before: readonly Sql[];
-  readonly after: readonly Sql[];
+  readonly after: readonly Statement[];
+}
+
+/** A statement of a merge; `counts`: its one row says in `n` how many rows it wrote. */
+export interface Statement {
+  readonly sql: Sql;
+  readonly counts?: "inserted" | "updated";
+}
+
+function counted(counts: Statement["counts"] & string, sql: Sql): Statement {
+  return { counts, sql: `with written as (${sql} returning 1) select count(*)::int as n from written` };
 }
 
 const STAGED = "crosswind_staged";
@@ -104,9 +114,12 @@ export function mergeStatements(translation: Translation, run: string, replaced:
     updated.length === 0
       ? []
       : [
-          `update ${table} t set ${updated.map((column) => `${identifier(column.column)} = n.${identifier(column.column)}`).join(", ")}
+          counted(
+            "updated",
+            `update ${table} t set ${updated.map((column) => `${identifier(column.column)} = n.${identifier(column.column)}`).join(", ")}
            from ${STAGED} n where ${match}
            and (${updated.map((column) => `${comparable("t", column)} is distinct from ${comparable("n", column)}`).join(" or ")})`,
+          ),
         ];
   const own = { entity: entity.id, run, key };
   const isThere = `exists (select 1 from ${table} t where ${match})`;
@@ -122,12 +135,14 @@ export function mergeStatements(translation: Translation, run: string, replaced:
       `create temporary table ${STAGED} on commit drop as select ${names.join(", ")} from ${table} with no data`,
     ],
     after: [
-      `analyze ${STAGED}`,
-      ...(entity.load === "merge" ? records : []),
+      { sql: `analyze ${STAGED}` },
+      ...(entity.load === "merge" ? records : []).map((sql) => ({ sql })),
       ...update,
-      ...catchUp(translation),
-      `insert into ${table} (${inserted}) select ${values} from ${STAGED} n where not ${isThere}`,
-      ...newest.after,
+      ...catchUp(translation).map((sql) => ({ sql })),
+      counted("inserted", `insert into ${table} (${inserted}) select ${values} from ${STAGED} n where not ${isThere}`),
+      ...newest.after.map((sql) => ({ sql })),
+      // Another entity may be merged in the same transaction.
+      ...[STAGED, ...(newest.after.length === 0 ? [] : [NEWEST])].map((name) => ({ sql: `drop table ${name}` })),
     ],
   };
 }

@@ -7,6 +7,20 @@ export interface Mark {
   readonly xid: string;
   /** `txid_current_snapshot()` as text: the name that every supported server knows. */
   readonly snapshot: string;
+  /** The server's timeline: another one after a failover to a replica. Absent where the server does not tell. */
+  readonly timeline?: string;
+}
+
+/** A standby tells what it replays; a primary what it writes, which a promotion changes at once. Source: PostgreSQL manual, system administration functions. */
+const TIMELINE = `select case when pg_is_in_recovery() then (select timeline_id::text from pg_control_checkpoint())
+  else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int::text end as timeline`;
+
+/** Asked on a session of its own: a refusal would end the holder's transaction. */
+async function readTimeline(source: Database): Promise<Pick<Mark, "timeline">> {
+  await using session = await source.session();
+  const rows = await session.query<{ timeline: string | null }>(TIMELINE).catch(() => []);
+  const timeline = rows[0]?.timeline;
+  return timeline == null ? {} : { timeline };
 }
 
 /** One read snapshot shared by all readers; open as long as its holder is. */
@@ -71,6 +85,7 @@ class HeldSnapshot implements ReadSnapshot {
 
 /** Opens and exports a REPEATABLE READ, READ ONLY snapshot of the source and takes the mark that belongs to it. */
 export async function openReadSnapshot(source: Database): Promise<ReadSnapshot> {
+  const timeline = await readTimeline(source);
   const holder = await source.session();
   try {
     await holder.query("begin isolation level repeatable read, read only");
@@ -79,7 +94,7 @@ export async function openReadSnapshot(source: Database): Promise<ReadSnapshot> 
          (txid_snapshot_xmin(txid_current_snapshot()) % 4294967296)::text as xid`,
     );
     if (row === undefined) throw new Error("the server exported no snapshot");
-    const mark: Mark = { xid: row.xid, snapshot: row.snapshot };
+    const mark: Mark = { xid: row.xid, snapshot: row.snapshot, ...timeline };
     return new HeldSnapshot(source, holder, { mark, exported: row.exported, abilities: await readAbilities(holder) });
   } catch (error) {
     await holder[Symbol.asyncDispose]();

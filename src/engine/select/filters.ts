@@ -23,6 +23,8 @@ export interface ResolvedSelection {
   readonly since?: Readonly<Record<string, string>>;
   readonly leftOut: readonly LeftOutRun[];
   readonly without: readonly string[];
+  /** DAGs that are live on the target: its rows of them count. */
+  readonly ownedByTarget?: readonly string[];
   /** Objects and runs that stay as they are on the target, as the plan settled it. */
   readonly kept?: KeptOnTarget;
 }
@@ -77,6 +79,18 @@ async function resolveSince(session: Session, dagRun: Translation, selection: Se
     [history.runs],
   );
   return Object.fromEntries(rows.map((row) => [row.dag_id, row.at]));
+}
+
+/** Runs of one DAG that are not finished: by index, however many others there are. */
+export async function unfinishedRuns(
+  session: Session,
+  dagRun: Translation,
+  dag: string,
+): Promise<readonly LeftOutRun[]> {
+  return await session.query<LeftOutRun & Record<string, unknown>>(
+    `select dag_id, run_id, state from ${runs(dagRun)} r
+     where dag_id = ${literal(dag)} and (state is null or state not in ${FINISHED}) order by 2`,
+  );
 }
 
 /** Resolves a selection in the session's snapshot. `now` is the moment that a history of days is counted from. */
@@ -217,6 +231,11 @@ export function exclusionsFor(
   exclusions.push(...parentExclusions(translation, resolved));
   if (entity.scope.of !== "environment" && resolved.dags !== undefined)
     exclusions.push(dagExclusion(`c.${entity.scope.dag}`, resolved.dags));
+  const owned = resolved.ownedByTarget ?? [];
+  if (entity.scope.of !== "environment" && owned.length > 0) {
+    const isOwned = `c.${entity.scope.dag} = any ${list(owned)}`;
+    exclusions.push({ reason: "of DAGs that are live on the target", where: `coalesce(${isOwned}, false)` });
+  }
   if (entity.scope.of === "run") exclusions.push(...runExclusions(entity.scope, resolved, context.dagRun));
   return exclusions;
 }
