@@ -14,7 +14,13 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   plan: async () => (await import("./commands/plan.ts")).planCommand as unknown as Command,
   apply: async () => (await import("./commands/apply.ts")).applyCommand as unknown as Command,
   status: async () => (await import("./commands/status.ts")).statusCommand as unknown as Command,
+  sync: async () => (await import("./commands/sync.ts")).syncCommand as unknown as Command,
+  cutover: async () => (await import("./commands/cutover.ts")).cutoverCommand as unknown as Command,
+  reverse: async () => (await import("./commands/reverse.ts")).reverseCommand as unknown as Command,
+  cancel: async () => (await import("./commands/cancel.ts")).cancelCommand as unknown as Command,
   verify: async () => (await import("./commands/verify.ts")).verifyCommand as unknown as Command,
+  waves: async () => (await import("./commands/waves.ts")).wavesCommand as unknown as Command,
+  continuity: async () => (await import("./commands/continuity.ts")).continuityCommand as unknown as Command,
   "config show": async () => (await import("./commands/config-show.ts")).configShowCommand as unknown as Command,
 };
 

@@ -226,6 +226,16 @@ export async function makePlan(job: PlanJob): Promise<Plan> {
   }, "isolation level repeatable read, read only");
 }
 
+/** What both sides have with different values now, settled as the job's selection says. Writes nothing. */
+export async function conflictsNow(job: PlanJob): Promise<Conflicts> {
+  await using source = await job.source.session();
+  await using target = await job.target.session();
+  return await source.transaction(
+    async () => settleConflicts(await openContext(await openJob(job), { source, target })),
+    "isolation level repeatable read, read only",
+  );
+}
+
 /** What of a plan no longer holds: new rows on a working source do not count. */
 export function staleParts(plan: Plan, now: { source: ProbedSide; target: ProbedSide }): readonly string[] {
   const parts: string[] = [];

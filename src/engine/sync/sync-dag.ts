@@ -1,0 +1,163 @@
+import { dagRun as dagRunEntity } from "../../airflow/entities/dag-run.ts";
+import type { Session } from "../../ports/database.ts";
+import { writeChunk } from "../copy/copy-chunk.ts";
+import { allLanes, type CopyJob, dagRunOf } from "../copy/copy-context.ts";
+import { readFilenodes } from "../copy/copy-run.ts";
+import { settleIdRules } from "../copy/id-rules.ts";
+import * as ledger from "../copy/ledger.ts";
+import { RowCopier, type RowCopierParts } from "../copy/row-copier.ts";
+import { openReadSnapshot, type ReadSnapshot } from "../copy/snapshot.ts";
+import { literal, type ResolvedSelection, unfinishedRuns } from "../select/filters.ts";
+import { type IdRules, NO_ID_RULES, type Translation } from "../translate/translate.ts";
+import { assertMarkHolds, type Base, readBase } from "./base.ts";
+import { type ChangedRows, changesOf, reachOf } from "./changes.ts";
+
+/** What the delta of one DAG wrote. */
+export interface DagDelta {
+  readonly dag: string;
+  readonly read: number;
+  readonly inserted: number;
+  readonly updated: number;
+  /** Runs of the DAG that are not finished on the source: they stay there. */
+  readonly openRuns: readonly string[];
+}
+
+/** Deltas of single DAGs, for a cutover: what they share is looked up once. */
+export interface DagDeltas {
+  readonly base: Base;
+  /**
+   * Brings what changed of one DAG since the last copy or delta: everything in one transaction of the target, from one read snapshot of the
+   * source that is taken now. `also` runs in the same transaction, after the rows.
+   */
+  bring(dag: string, also?: (target: Session) => Promise<void>): Promise<DagDelta>;
+}
+
+type Shared = Pick<RowCopierParts, "dagRun" | "ids"> & { readonly base: Base };
+
+async function share(job: CopyJob, snapshot: ReadSnapshot, target: Session): Promise<Shared> {
+  const base = await readBase(target, { identity: job.identity, label: job.target.label });
+  assertMarkHolds(base, snapshot.mark);
+  await ledger.createLedger(target);
+  return { base, ids: await settleIds(job, snapshot, target), dagRun: dagRunOf(job, dagRunEntity) };
+}
+
+/** The rules that ids of the source's rows follow on the target; made where there are none yet. */
+export async function settleIds(job: CopyJob, snapshot: ReadSnapshot, target: Session): Promise<IdRules> {
+  const translations = [...allLanes(job, NO_ID_RULES).values()].map((lanes) => lanes.optimistic);
+  const { identity, targetSide } = job;
+  return await target.transaction(() =>
+    settleIdRules(snapshot.holder, target, { translations, identity, targetRelease: targetSide.release }),
+  );
+}
+
+interface DagJob extends Shared {
+  readonly job: CopyJob;
+  readonly snapshot: ReadSnapshot;
+  readonly dag: string;
+}
+
+async function selectDag({ job, snapshot, dag, dagRun, base }: DagJob): Promise<ResolvedSelection> {
+  const { since, kept } = base.selection;
+  return {
+    dags: [dag],
+    leftOut: await unfinishedRuns(snapshot.holder, dagRun, dag),
+    without: job.selection.without,
+    ...(since === undefined ? {} : { since }),
+    ...(kept === undefined ? {} : { kept }),
+  };
+}
+
+export interface DagRows {
+  readonly rows: RowCopier;
+  readonly snapshot: ReadSnapshot;
+  readonly dag: string;
+  readonly changes: (translation: Translation) => readonly ChangedRows[];
+}
+
+/** Merges one entity's changed rows of a DAG within the target session's transaction. */
+async function mergeEntity(target: Session, translation: Translation, { rows, snapshot, dag, changes }: DagRows) {
+  const { entity } = translation;
+  const sum = { read: 0, inserted: 0, updated: 0 };
+  if (entity.scope.of === "environment") return sum;
+  const lanes = rows.lanes(entity.id);
+  const ofDag = `c.${entity.scope.dag} = ${literal(dag)}`;
+  for (const { name, source, canonical } of changes(translation)) {
+    await using session = await snapshot.session();
+    const chunk = {
+      run: rows.job.run,
+      entity: entity.id,
+      name: `${name} of ${dag} at ${snapshot.mark.snapshot}`,
+      ...(source === undefined ? {} : { source }),
+      canonical: canonical === undefined ? ofDag : `${ofDag} and (${canonical})`,
+    };
+    // The careful translation: nothing of it can fail on a value, which would end the transaction.
+    const copied = await writeChunk({ source: session, target }, lanes.careful, {
+      chunk,
+      way: "merge",
+      ...lanes,
+      rows: rows.rowsOf(lanes.careful),
+      codecs: rows.job.codecs,
+      replaced: [],
+      onBytes: () => {},
+    });
+    sum.read += copied.rows;
+    sum.inserted += copied.inserted;
+    sum.updated += copied.updated;
+  }
+  return sum;
+}
+
+/** Merges what changed of a DAG's history, parents first, within the target session's transaction. */
+export async function mergeHistory(
+  target: Session,
+  of: DagRows,
+): Promise<Pick<DagDelta, "read" | "inserted" | "updated">> {
+  const all = { read: 0, inserted: 0, updated: 0 };
+  for (const { optimistic } of of.rows.loadedBy("bulk")) {
+    const sum = await mergeEntity(target, optimistic, of);
+    all.read += sum.read;
+    all.inserted += sum.inserted;
+    all.updated += sum.updated;
+  }
+  return all;
+}
+
+async function bringDag(target: Session, dagJob: DagJob): Promise<DagDelta> {
+  const { job, snapshot, dag, base } = dagJob;
+  const selection = await selectDag(dagJob);
+  const rows = new RowCopier({ ...dagJob, selection });
+  await rows.loadMaps();
+  const history = rows.loadedBy("bulk").map(({ optimistic }) => optimistic);
+  const filenodes = await readFilenodes(snapshot.holder, history);
+  const before = base.selection.leftOut.filter((run) => run.dag_id === dag);
+  const reach = reachOf({ ...base.selection, leftOut: before }, selection, new Set());
+  const options = { base, reach, filenodes, sourceRelease: job.sourceSide.release, isLanded: false };
+  const changes = (translation: Translation) => changesOf(translation, options);
+  const sum = await mergeHistory(target, { rows, snapshot, dag, changes });
+  const openRuns = selection.leftOut.map((run) => run.run_id);
+  // What has come is not left out any more: later changes of it are told by the mark.
+  await ledger.forgetLeftOut(target, { run: base.run, dag, except: openRuns });
+  return { dag, ...sum, openRuns };
+}
+
+/** Looks up what the deltas of single DAGs share. `job.run` is an id of its own. Throws SYNC_* and COPY_TYPES_DIFFER. */
+export async function openDagDeltas(job: CopyJob): Promise<DagDeltas> {
+  await using first = await openReadSnapshot(job.source);
+  await using target = await job.target.session();
+  const shared = await share(job, first, target);
+  const selection = { ...shared.base.selection };
+  await new RowCopier({ job, snapshot: first, selection, ...shared }).checkTypes();
+  return {
+    base: shared.base,
+    bring: async (dag, also = async () => {}) => {
+      await using snapshot = await openReadSnapshot(job.source);
+      assertMarkHolds(shared.base, snapshot.mark);
+      await using session = await job.target.session();
+      return await session.transaction(async () => {
+        const delta = await bringDag(session, { ...shared, job, snapshot, dag });
+        await also(session);
+        return delta;
+      });
+    },
+  };
+}

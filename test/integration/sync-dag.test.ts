@@ -1,0 +1,76 @@
+import { randomUUID } from "node:crypto";
+import { expect, test } from "vitest";
+import { parseFernetKeys } from "../../src/airflow/codecs/index.ts";
+import { entities } from "../../src/airflow/entities/index.ts";
+import { openPostgres } from "../../src/databases/postgres/postgres.ts";
+import { NO_CONFLICTS } from "../../src/domain/plan.ts";
+import { Secret } from "../../src/domain/secret.ts";
+import { EVERYTHING } from "../../src/domain/selection.ts";
+import { probeBoth } from "../../src/engine/plan/make-plan.ts";
+import { openDagDeltas } from "../../src/engine/sync/sync-dag.ts";
+import { addRun } from "../support/add-run.ts";
+import { anEnvironment, type Environment, migrate } from "../support/an-environment.ts";
+
+const LIKE = { dag: "cw_scheduled", run: "scheduled__2024-03-01T00:00:00+00:00" } as const;
+
+async function openDeltas(environment: Environment, resources: AsyncDisposableStack) {
+  const open = (name: "source" | "target") =>
+    resources.use(openPostgres({ url: new Secret(environment[name].url), name, readOnly: name === "source" }));
+  const [source, target] = [open("source"), open("target")];
+  const probed = await probeBoth({ source, target });
+  const keys = (name: string) => parseFernetKeys(new Secret(environment.variables[name] ?? ""));
+  return await openDagDeltas({
+    source,
+    target,
+    sourceSide: probed.source.side,
+    targetSide: probed.target.side,
+    identity: probed.source.facts.identity,
+    entities,
+    selection: EVERYTHING,
+    codecs: { sourceKeys: keys("SOURCE_FERNET_KEY"), targetKeys: keys("TARGET_FERNET_KEY") },
+    run: randomUUID(),
+    conflicts: NO_CONFLICTS,
+    now: new Date(),
+    onEvent: () => {},
+  });
+}
+
+test("the delta of a DAG brings all of it and nothing of others, again and again", async () => {
+  await using environment = await anEnvironment();
+  await using resources = new AsyncDisposableStack();
+  await migrate(environment);
+  const { source, target } = environment;
+  await addRun(source, { dag: "cw_scheduled", run: "new_and_done", state: "success", like: LIKE });
+  await addRun(source, { dag: "cw_scheduled", run: "still_running", state: "running", like: LIKE });
+  await source.query(
+    "update task_instance set hostname = 'changed since' where dag_id in ('cw_scheduled', 'cw_mapped')",
+  );
+
+  const deltas = await openDeltas(environment, resources);
+  const first = await deltas.bring("cw_scheduled");
+  const second = await deltas.bring("cw_scheduled");
+
+  expect(first).toMatchObject({ dag: "cw_scheduled", openRuns: ["still_running"] });
+  expect([first.inserted, first.updated]).toEqual([13, 6]);
+  expect(second).toMatchObject({ inserted: 0, updated: 0 });
+  const rows = await target.query(
+    "select dag_id, count(*)::int as n from task_instance where hostname = 'changed since' group by 1",
+  );
+  expect(rows).toEqual([{ dag_id: "cw_scheduled", n: 8 }]);
+});
+
+test("what fails after the rows takes them with it: a DAG's delta is there as a whole or not at all", async () => {
+  await using environment = await anEnvironment();
+  await using resources = new AsyncDisposableStack();
+  await migrate(environment);
+  await addRun(environment.source, { dag: "cw_scheduled", run: "new_and_done", state: "success", like: LIKE });
+
+  const deltas = await openDeltas(environment, resources);
+  const failed = deltas.bring("cw_scheduled", async () => {
+    throw new Error("the switch was stopped");
+  });
+
+  await expect(failed).rejects.toThrow("the switch was stopped");
+  expect(await environment.target.query("select 1 from dag_run where run_id = 'new_and_done'")).toEqual([]);
+  expect(await deltas.bring("cw_scheduled")).toMatchObject({ inserted: 13 });
+});
