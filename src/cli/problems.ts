@@ -7,3 +7,23 @@ export const planUnreadable = defineProblem<{ file: string; reason: string }>({
   next: ({ file }) => [`make one: crosswind plan -o ${file}`],
   retry: "after-fix",
 });
+
+export const wavesFileExists = defineProblem<{ file: string }>({
+  code: "WAVES_FILE_EXISTS",
+  what: ({ file }) => `${file} is already there, and may have been edited.`,
+  safe: () => "the file was not changed.",
+  next: ({ file }) => [
+    `check it against the source: crosswind waves --check ${file}`,
+    "or write it anew: crosswind waves --force",
+    "or another one: crosswind waves -o FILE",
+  ],
+  retry: "after-fix",
+});
+
+export const wavesFileUnusable = defineProblem<{ file: string; reason: string }>({
+  code: "WAVES_FILE_UNUSABLE",
+  what: ({ file, reason }) => `${file} can not be read or written: ${reason}.`,
+  safe: () => "nothing was changed on either side.",
+  next: () => ["name another one: crosswind waves -o FILE, crosswind waves --check FILE"],
+  retry: "after-fix",
+});

@@ -1,5 +1,6 @@
 import {
   type ColumnDifference,
+  differing,
   isEqual,
   type RowDifference,
   type VerifiedEntity,
@@ -55,10 +56,6 @@ function rowLines({ kind, label, columns }: RowDifference): readonly string[] {
   return [`  ${printable(label)}${KINDS[kind]}`, ...columns.map((each) => columnLine(each, width))];
 }
 
-function differing(entity: VerifiedEntity): number {
-  return entity.different + entity.missing + entity.unexpected;
-}
-
 function entityLine(entity: VerifiedEntity, widths: { title: number; count: number }): string {
   const parts = [
     `${count(entity.equal).padStart(widths.count)} equal`,
@@ -112,7 +109,42 @@ function ignoredLines({ report, explain }: VerifyResult, width: number): readonl
 function summary(report: VerifyReport): string {
   const all = report.entities.reduce((sum, each) => sum + differing(each), 0);
   const found = isEqual(report) ? "No differences." : `${count(all)} ${all === 1 ? "difference" : "differences"}.`;
-  return `${found} ${count(report.rows)} rows compared in ${duration(report.seconds)}.`;
+  const { sample } = report;
+  const share =
+    sample === undefined
+      ? ""
+      : ` (of history ${sample.buckets} of ${sample.of} groups of keys: ${Math.round((100 * sample.buckets) / sample.of)} %)`;
+  return `${found} ${count(report.rows)} rows compared${share} in ${duration(report.seconds)}.`;
+}
+
+function repairedLines({ repaired }: VerifyReport): readonly string[] {
+  if (repaired === undefined) return [];
+  const lines = repaired.map(({ title, inserted, updated, deleted, refused }) => {
+    const written = [
+      ...(inserted === 0 ? [] : [`${count(inserted)} added`]),
+      ...(updated === 0 ? [] : [`${count(updated)} changed`]),
+      ...(deleted === 0 ? [] : [`${count(deleted)} deleted`]),
+      ...(refused === undefined ? [] : [`refused: ${printable(refused)}`]),
+    ];
+    return `  ${title}: ${written.length === 0 ? "nothing to write" : written.join(", ")}`;
+  });
+  return ["Repaired, and compared again:", ...lines];
+}
+
+/** What a repair could not do, and whose hand it takes. */
+function remainingLines({ entities, repaired }: VerifyReport, width: number): readonly string[] {
+  const onlyThere = entities.reduce((sum, each) => sum + each.unexpected, 0);
+  if (repaired === undefined || onlyThere === 0) return [];
+  const text = `${count(onlyThere)} copied rows are only on the target and were kept. To delete them: crosswind verify --repair --deletions carry`;
+  return [wrap(text, width, "")];
+}
+
+function liveLines({ live }: VerifyReport, width: number): readonly string[] {
+  if (live === undefined) return [];
+  const sum = (of: (entity: VerifiedEntity) => number) => count(live.entities.reduce((all, each) => all + of(each), 0));
+  const dags = `${count(live.dags.length)} ${live.dags.length === 1 ? "DAG is" : "DAGs are"} live on the target`;
+  const text = `${dags}: compared, not repaired, and no difference counts: ${sum((each) => each.equal)} rows equal, ${sum(differing)} not.`;
+  return [wrap(text, width, "")];
 }
 
 function human(result: VerifyResult, { width }: { readonly width: number }): string {
@@ -121,7 +153,15 @@ function human(result: VerifyResult, { width }: { readonly width: number }): str
     report.leftOutRuns === 0
       ? []
       : [`${count(report.leftOutRuns)} DAG runs were left out because they are not finished: not compared.`];
-  return [...entityLines(report), ...left, ...ignoredLines(result, width), summary(report)].join("\n");
+  return [
+    ...entityLines(report),
+    ...repairedLines(report),
+    ...remainingLines(report, width),
+    ...liveLines(report, width),
+    ...left,
+    ...ignoredLines(result, width),
+    summary(report),
+  ].join("\n");
 }
 
 /** The comparison for people, values cut; for programs it is complete. */

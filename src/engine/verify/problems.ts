@@ -10,10 +10,22 @@ export const nothingCopied = defineProblem<{ target: string }>({
   retry: "after-fix",
 });
 
-export const verifyStopped = defineProblem<{ entity: string }>({
+export const verifyStopped = defineProblem<{ compared: string; left: number }>({
   code: "VERIFY_STOPPED",
-  what: ({ entity }) => `verification was stopped before it had compared all of ${entity}.`,
+  what: ({ compared, left }) =>
+    `verification was stopped; compared so far: ${compared}. Not compared: ${left} kinds of content.`,
   safe: () => NOTHING,
   next: () => ["crosswind verify    starts again from the beginning"],
   retry: "after-fix",
+});
+
+export const repairNeedsPostgres = defineProblem<{ target: string }>({
+  code: "VERIFY_REPAIR_NEEDS_POSTGRES",
+  what: ({ target }) => `only rows of a target on Postgres can be repaired one by one, and the ${target} is none.`,
+  safe: () => NOTHING,
+  next: () => [
+    "crosswind verify    compares without repairing",
+    "crosswind plan, then crosswind apply    merges all rows again",
+  ],
+  retry: "never",
 });

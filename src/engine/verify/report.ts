@@ -43,7 +43,19 @@ export interface RowDifference {
   readonly columns: readonly ColumnDifference[];
 }
 
-/** What verification found. Equal when `differences` is empty. */
+/** What a repair did to one entity. */
+export interface RepairedEntity {
+  readonly entity: string;
+  readonly title: string;
+  /** Rows that the target did not have, that it had with other values, and that it alone had. */
+  readonly inserted: number;
+  readonly updated: number;
+  readonly deleted: number;
+  /** Why rows of it were not written, where the target refused them. */
+  readonly refused?: string;
+}
+
+/** What verification found, after the repair where there was one. Equal when `differences` is empty. */
 export interface VerifyReport {
   readonly entities: readonly VerifiedEntity[];
   /** In detail, at most `maxDifferences` of each entity; the counts of `entities` are complete. */
@@ -52,10 +64,21 @@ export interface VerifyReport {
   readonly leftOutRuns: number;
   /** Rows of the source that were compared. */
   readonly rows: number;
+  /** The share of the rows of history that was compared, where not all: buckets of keys out of 256. */
+  readonly sample?: { readonly buckets: number; readonly of: number };
+  /** DAGs that are live on the target: compared with the source, and no difference of theirs counts or is repaired. */
+  readonly live?: { readonly dags: readonly string[]; readonly entities: readonly VerifiedEntity[] };
+  /** Set where something was repaired. */
+  readonly repaired?: readonly RepairedEntity[];
   readonly seconds: number;
 }
 
+/** Rows of an entity that are not the same on both sides. */
+export function differing({ different, missing, unexpected }: VerifiedEntity): number {
+  return different + missing + unexpected;
+}
+
 /** True when no entity has a difference. */
-export function isEqual(report: VerifyReport): boolean {
-  return report.entities.every((each) => each.different + each.missing + each.unexpected === 0);
+export function isEqual(report: Pick<VerifyReport, "entities">): boolean {
+  return report.entities.every((each) => differing(each) === 0);
 }

@@ -1,108 +1,66 @@
 import type { Sql } from "../../domain/entity.ts";
 import type { Session } from "../../ports/database.ts";
-import { chunkPredicate, cutIntoChunks } from "../copy/chunks.ts";
 import type { Lanes } from "../copy/copy-context.ts";
-import type { OutputColumn, Translation } from "../translate/translate.ts";
+import type { ReadSnapshot } from "../copy/snapshot.ts";
+import type { OutputColumn, Side, Translation } from "../translate/translate.ts";
 import { comparedColumns, ignoredColumns, labelFields, matchingColumns } from "./compared-columns.ts";
 import { type DifferingKeys, describeDifferences, findDifferingKeys, type SideRows } from "./differing-rows.ts";
 import { digestQuery, inBuckets, type RowShape } from "./digest-sql.ts";
+import { addDigests, countRows, type Digests, differingBuckets, readDigests } from "./digests.ts";
 import type { RowDifference, VerifiedEntity } from "./report.ts";
-import { labelColumn, sourceRows, targetRows } from "./row-queries.ts";
+import { fewDags, labelColumn, sourceRows, targetRows } from "./row-queries.ts";
+import { cutIntoSlices, ofDags, type Slice } from "./slices.ts";
 import { putTranslated, TRANSLATED_ROWS } from "./translated-rows.ts";
-import { DETAILED_DIFFERENCES, throwIfStopped, type VerifyContext } from "./verify-context.ts";
+import { DETAILED_DIFFERENCES, type VerifyContext } from "./verify-context.ts";
 
 /** What one entity came to. */
 export interface Verified {
   readonly entity: VerifiedEntity;
   readonly differences: readonly RowDifference[];
+  /** Of history: the buckets of keys in which something differs. */
+  readonly buckets: readonly number[];
 }
 
-interface Digest {
-  readonly rows: number;
-  readonly first: bigint;
-  readonly second: bigint;
-}
-
-/** By bucket; sums over several chunks. */
-type Digests = Map<number, Digest>;
-
-const NO_ROWS: Digest = { rows: 0, first: 0n, second: 0n };
-
-async function readDigests(session: Session, query: Sql): Promise<Digests> {
-  const rows = await session.query<{ bucket: number; rows: string; first: string; second: string }>(query);
-  return new Map(
-    rows.map(({ bucket, rows: count, first, second }) => [
-      bucket,
-      { rows: Number(count), first: BigInt(first), second: BigInt(second) },
-    ]),
-  );
-}
-
-function add(sums: Digests, more: Digests): number {
-  let rows = 0;
-  for (const [bucket, each] of more) {
-    const sum = sums.get(bucket) ?? NO_ROWS;
-    rows += each.rows;
-    sums.set(bucket, {
-      rows: sum.rows + each.rows,
-      first: sum.first + each.first,
-      second: sum.second + each.second,
-    });
-  }
-  return rows;
-}
-
-function countRows(digests: Digests): number {
-  return [...digests.values()].reduce((sum, each) => sum + each.rows, 0);
-}
-
-function differingBuckets(source: Digests, target: Digests): readonly number[] {
-  return [...new Set([...source.keys(), ...target.keys()])].filter((bucket) => {
-    const [ours, theirs] = [source.get(bucket) ?? NO_ROWS, target.get(bucket) ?? NO_ROWS];
-    return ours.rows !== theirs.rows || ours.first !== theirs.first || ours.second !== theirs.second;
-  });
-}
-
-/** Class 22: a value that SQL alone can not translate, as in a copy. */
+/** Classes 22 and 54: a value that SQL alone can not translate, as in a copy. */
 function isDataException(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === "string" && code.startsWith("22");
+  return typeof code === "string" && (code.startsWith("22") || code.startsWith("54"));
 }
 
 function needsCodec(translation: Translation): boolean {
   return translation.columns.some((column) => column.codec !== undefined);
 }
 
-/** One entity of history: digests of both sides chunk by chunk, then the rows of the buckets that differ. */
+/**
+ * A server does not know how many buckets there are, and would sort all rows, through files; nor how many rows predicates leave, and would
+ * go through the list of runs for each of them.
+ */
+const FOR_WHOLE_TABLES = ["set local enable_sort = off", "set local enable_nestloop = off"];
+
+const NO_DIFFERENCES = { counts: { different: 0, missing: 0, unexpected: 0 }, differences: [] };
+
+/** One entity of history: digests of both sides slice by slice, then the rows of the buckets that differ. */
 class HistoryCheck {
   readonly #context: VerifyContext;
   readonly #lanes: Lanes;
-  readonly #target: Session;
   readonly #shape: RowShape;
   readonly #labels: readonly string[];
-  /** True once a chunk could not be translated by SQL alone. */
+  /** True once a slice could not be translated by SQL alone. */
   #isLanded: boolean;
 
-  constructor(context: VerifyContext, lanes: Lanes, target: Session) {
+  constructor(context: VerifyContext, lanes: Lanes) {
     const { optimistic } = lanes;
     this.#context = context;
     this.#lanes = lanes;
-    this.#target = target;
     this.#shape = { columns: comparedColumns(optimistic), key: matchingColumns(optimistic), hashes: context.hashes };
     this.#labels = labelFields(optimistic).map(labelColumn);
     this.#isLanded = needsCodec(optimistic);
   }
 
   async run(): Promise<Verified> {
-    const targetQuery = targetRows(this.#lanes.optimistic, this.#shape.columns, this.#context.owned);
-    const [{ digests: source, left }, target] = await Promise.all([
-      this.#digestBySql(),
-      readDigests(this.#target, digestQuery(targetQuery, this.#shape)),
-    ]);
-    for (const chunk of left) this.#report(add(source, await this.#digestLanded(chunk)));
+    const [source, target] = await Promise.all([this.#digestSource(), this.#digestTarget()]);
     const buckets = differingBuckets(source, target);
-    const found = await this.#findDifferences(targetQuery, buckets);
-    const { counts } = found;
+    const { counts, differences } = buckets.length === 0 ? NO_DIFFERENCES : await this.#findDifferences(buckets);
     const rows = countRows(source);
     const { entity } = this.#lanes.optimistic;
     return {
@@ -117,30 +75,55 @@ class HistoryCheck {
         decrypted: false,
         ignored: ignoredColumns(this.#lanes.optimistic, this.#context.job.targetSide),
       },
-      differences: found.differences,
+      differences,
+      buckets,
     };
   }
 
-  /** Digests what SQL alone can translate; `left` are the chunks that it can not. */
-  async #digestBySql(): Promise<{ digests: Digests; left: readonly (Sql | undefined)[] }> {
+  async #digestSource(): Promise<Digests> {
+    const { snapshot, work, job } = this.#context;
+    const slices = await work.source(() => this.#cut(snapshot, this.#lanes.optimistic, job.sourceSide));
     const digests: Digests = new Map();
-    const left: (Sql | undefined)[] = [];
-    const specs = await cutIntoChunks(this.#context.snapshot, this.#lanes.optimistic);
-    for (const chunk of specs.map(chunkPredicate)) {
-      throwIfStopped(this.#context.job, this.#lanes.optimistic.entity);
-      const more = needsCodec(this.#lanes.optimistic) ? undefined : await this.#tryBySql(chunk);
-      if (more === undefined) left.push(chunk);
-      else this.#report(add(digests, more));
-    }
-    return { digests, left };
+    const digestSlice = async (slice: Slice) => {
+      const bySql = needsCodec(this.#lanes.optimistic) ? undefined : await work.source(() => this.#digestBySql(slice));
+      const more = bySql ?? (await work.both(() => this.#digestLanded(slice)));
+      this.#report(addDigests(digests, more));
+    };
+    await allDone(slices.map(digestSlice));
+    return digests;
   }
 
-  async #tryBySql(chunk: Sql | undefined): Promise<Digests | undefined> {
-    const rows = this.#rowsOf(this.#lanes.optimistic, this.#shape.columns, chunk);
+  async #digestTarget(): Promise<Digests> {
+    const { targetSnapshot, work, job } = this.#context;
+    const { optimistic } = this.#lanes;
+    const kept = { ...optimistic, sourceTable: optimistic.targetTable };
+    const slices = await work.target(() => this.#cut(targetSnapshot, kept, job.targetSide));
+    const digests: Digests = new Map();
+    await allDone(
+      slices.map((slice) =>
+        work.target(async () => {
+          await using session = await targetSnapshot.session();
+          addDigests(digests, await this.#digest(session, this.#targetRows(slice)));
+        }),
+      ),
+    );
+    return digests;
+  }
+
+  async #cut(snapshot: ReadSnapshot, translation: Translation, { release }: Side): Promise<readonly Slice[]> {
+    const { resolved, mostSlices: most } = this.#context;
+    await using session = await snapshot.session();
+    const side = { holder: session, abilities: snapshot.abilities };
+    return await cutIntoSlices(side, translation, { release, dags: fewDags(resolved), most });
+  }
+
+  /** Digests what SQL alone can translate; undefined where it can not. */
+  async #digestBySql(slice: Slice): Promise<Digests | undefined> {
+    const rows = this.#rowsOf(this.#lanes.optimistic, this.#shape.columns, slice);
     // A session of its own: an error ends its transaction.
     await using session = await this.#context.snapshot.session();
     try {
-      return await readDigests(session, digestQuery(rows, this.#shape));
+      return await this.#digest(session, rows);
     } catch (error) {
       if (!isDataException(error) || !needsCodec(this.#lanes.careful)) throw error;
       this.#isLanded = true;
@@ -148,43 +131,74 @@ class HistoryCheck {
     }
   }
 
-  async #digestLanded(chunk: Sql | undefined): Promise<Digests> {
-    throwIfStopped(this.#context.job, this.#lanes.optimistic.entity);
-    await this.#put(this.#carefulRows(chunk));
-    return await readDigests(this.#target, digestQuery(TRANSLATED_ROWS, this.#shape));
+  async #digestLanded(slice: Slice): Promise<Digests> {
+    const { sampled } = this.#context;
+    const rows = this.#carefulRows(slice);
+    const wanted = sampled === undefined ? rows : inBuckets(rows, this.#shape, sampled);
+    return await this.#landed(wanted, (session) => readDigests(session, digestQuery(TRANSLATED_ROWS, this.#shape)));
   }
 
-  async #put(rows: Sql): Promise<void> {
-    await using session = await this.#context.snapshot.session();
+  /** Puts rows through their codecs into a table of a session of the target, which is rolled back afterwards. */
+  async #landed<T>(rows: Sql, work: (session: Session) => Promise<T>): Promise<T> {
+    await using source = await this.#context.snapshot.session();
+    await using target = await this.#context.job.target.session();
     const columns = comparedColumns(this.#lanes.careful);
-    await putTranslated(session, this.#target, rows, { columns, labels: this.#labels, codecs: this.#context.codecs });
+    await target.query("begin");
+    try {
+      await putTranslated(source, target, rows, { columns, labels: this.#labels, codecs: this.#context.codecs });
+      return await work(target);
+    } finally {
+      // A connection that is gone has rolled back by itself; the failure that is on its way says so.
+      await target.query("rollback").catch(() => []);
+    }
   }
 
-  #carefulRows(chunk?: Sql): Sql {
+  async #digest(session: Session, rows: Sql): Promise<Digests> {
+    const { sampled, resolved } = this.#context;
+    if (fewDags(resolved) === undefined) {
+      for (const each of FOR_WHOLE_TABLES) await session.query(each);
+    }
+    const wanted = sampled === undefined ? rows : inBuckets(rows, this.#shape, sampled);
+    return await readDigests(session, digestQuery(wanted, this.#shape));
+  }
+
+  #carefulRows(slice: Slice): Sql {
     const { careful } = this.#lanes;
-    return this.#rowsOf(careful, comparedColumns(careful), chunk);
+    return this.#rowsOf(careful, comparedColumns(careful), slice);
   }
 
-  #rowsOf(translation: Translation, columns: readonly OutputColumn[], source: Sql | undefined): Sql {
+  #rowsOf(translation: Translation, columns: readonly OutputColumn[], source: Slice): Sql {
     return sourceRows(translation, { columns, source, canonical: this.#context.rowsOf(translation) });
   }
 
-  async #findDifferences(
-    targetQuery: Sql,
-    buckets: readonly number[],
-  ): Promise<{ counts: DifferingKeys["counts"]; differences: readonly RowDifference[] }> {
-    if (buckets.length === 0) return { counts: { different: 0, missing: 0, unexpected: 0 }, differences: [] };
-    const target = { session: this.#target, rows: targetQuery };
-    if (this.#isLanded) {
-      await this.#put(inBuckets(this.#carefulRows(), this.#shape, buckets));
-      return await this.#describe({ session: this.#target, rows: TRANSLATED_ROWS }, target, buckets);
-    }
-    await using session = await this.#context.snapshot.session();
-    const rows = this.#rowsOf(this.#lanes.optimistic, this.#shape.columns, undefined);
-    return await this.#describe({ session, rows }, target, buckets);
+  #targetRows(source: Slice): Sql {
+    return targetRows(this.#lanes.optimistic, this.#shape.columns, { ...this.#context.owned, source });
   }
 
-  async #describe(source: SideRows, target: SideRows, buckets: readonly number[]) {
+  async #findDifferences(buckets: readonly number[]) {
+    const { work, job, resolved } = this.#context;
+    const { entity } = this.#lanes.optimistic;
+    const slices = [job.sourceSide, job.targetSide].map(({ release }) => ofDags(entity, release, fewDags(resolved)));
+    return await work.details(async () => {
+      await using session = await this.#context.targetSnapshot.session();
+      const target = { session, rows: this.#targetRows(slices[1]) };
+      if (this.#isLanded) {
+        const rows = inBuckets(this.#carefulRows(slices[0]), this.#shape, buckets);
+        return await this.#landed(rows, (landed) =>
+          this.#describe({ session: landed, rows: TRANSLATED_ROWS }, target, buckets),
+        );
+      }
+      await using source = await this.#context.snapshot.session();
+      const rows = this.#rowsOf(this.#lanes.optimistic, this.#shape.columns, slices[0]);
+      return await this.#describe({ session: source, rows }, target, buckets);
+    });
+  }
+
+  async #describe(
+    source: SideRows,
+    target: SideRows,
+    buckets: readonly number[],
+  ): Promise<{ counts: DifferingKeys["counts"]; differences: readonly RowDifference[] }> {
     const most = this.#context.job.maxDifferences ?? DETAILED_DIFFERENCES;
     const { counts, first } = await findDifferingKeys({ source, target }, this.#shape, { buckets, most });
     const what = { entity: this.#lanes.optimistic.entity.id, labels: this.#labels, keys: first };
@@ -196,14 +210,13 @@ class HistoryCheck {
   }
 }
 
-/** Compares one entity of history. The target is read in one snapshot, too; what is put there is rolled back. */
+/** Waits for all of them, also where one fails: none of them goes on when the snapshots are closed. */
+export async function allDone<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
+  await Promise.allSettled(work);
+  return await Promise.all(work);
+}
+
+/** Compares one entity of history. Of each side one snapshot is read; what is put into the target is rolled back. */
 export async function verifyHistory(context: VerifyContext, lanes: Lanes): Promise<Verified> {
-  await using target = await context.job.target.session();
-  await target.query("begin isolation level repeatable read");
-  try {
-    return await new HistoryCheck(context, lanes, target).run();
-  } finally {
-    // A connection that is gone has rolled back by itself; the failure that is on its way says so.
-    await target.query("rollback").catch(() => []);
-  }
+  return await new HistoryCheck(context, lanes).run();
 }

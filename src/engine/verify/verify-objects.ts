@@ -47,11 +47,12 @@ function codecsOf(codecs: CodecContext, side: "sourceKeys" | "targetKeys"): Code
 export async function verifyObjects(context: VerifyContext, { optimistic }: Lanes): Promise<Verified> {
   const { job, codecs } = context;
   const { entity } = optimistic;
-  const ours = await readObjects(context.snapshot.holder, optimistic, {
+  await using source = await context.snapshot.session();
+  const ours = await readObjects(source, optimistic, {
     where: context.rowsOf(optimistic),
     codecs: codecsOf(codecs, "sourceKeys"),
   });
-  await using session = await job.target.session();
+  await using session = await context.targetSnapshot.session();
   const theirs = await readObjects(session, targetObjects(optimistic, job.targetSide), {
     where: undefined,
     codecs: codecsOf(codecs, "targetKeys"),
@@ -82,5 +83,6 @@ export async function verifyObjects(context: VerifyContext, { optimistic }: Lane
       ignored: ignoredColumns(optimistic, job.targetSide),
     },
     differences: found.slice(0, job.maxDifferences ?? DETAILED_DIFFERENCES),
+    buckets: [],
   };
 }
