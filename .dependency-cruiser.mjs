@@ -2,7 +2,7 @@
 
 /** Folder (below src/) -> the folders of ours it may import, besides itself. */
 // What wires everything, one file for each family of commands.
-const APP = ["app.ts", "app-sync.ts", "app-cutover.ts", "app-waves.ts"];
+const APP = ["app.ts", "app-sync.ts", "app-cutover.ts", "app-complete.ts", "app-waves.ts"];
 
 const ARROWS = {
   domain: [],
@@ -76,15 +76,15 @@ export default {
       severity: "error",
       from: {
         path: "^src/",
-        pathNot: [UNIT_TEST, "^src/(server|cli)/", "^src/app(-sides|-control|-sync|-cutover|-waves)?\\.ts$"],
+        pathNot: [UNIT_TEST, "^src/(server|cli)/", "^src/app(-sides|-control|-sync|-cutover|-complete|-waves)?\\.ts$"],
       },
-      to: { path: "^src/app(-sides|-control|-sync|-cutover|-waves)?\\.ts$" },
+      to: { path: "^src/app(-sides|-control|-sync|-cutover|-complete|-waves)?\\.ts$" },
     },
     {
       name: "app-wires-no-doors",
       comment: "app.ts wires ports to adapters; it knows no server, command line or page.",
       severity: "error",
-      from: { path: "^src/app(-sides|-control|-sync|-cutover|-waves)?\\.ts$" },
+      from: { path: "^src/app(-sides|-control|-sync|-cutover|-complete|-waves)?\\.ts$" },
       to: { path: "^src/(server|cli|web)/|^(test|tools|bench|bin)/" },
     },
     {
@@ -95,7 +95,7 @@ export default {
         path: "^src/",
         pathNot: [
           ...Object.keys(ARROWS).map((folder) => `^src/${folder}/`),
-          "^src/app(-sides|-control|-sync|-cutover|-waves)?\\.ts$",
+          "^src/app(-sides|-control|-sync|-cutover|-complete|-waves)?\\.ts$",
         ],
       },
       to: {},

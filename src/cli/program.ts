@@ -17,6 +17,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   sync: async () => (await import("./commands/sync.ts")).syncCommand as unknown as Command,
   cutover: async () => (await import("./commands/cutover.ts")).cutoverCommand as unknown as Command,
   reverse: async () => (await import("./commands/reverse.ts")).reverseCommand as unknown as Command,
+  complete: async () => (await import("./commands/complete.ts")).completeCommand as unknown as Command,
   cancel: async () => (await import("./commands/cancel.ts")).cancelCommand as unknown as Command,
   verify: async () => (await import("./commands/verify.ts")).verifyCommand as unknown as Command,
   waves: async () => (await import("./commands/waves.ts")).wavesCommand as unknown as Command,

@@ -90,9 +90,11 @@ export async function findDeleted(
     labels: labelFields(translation).map(labelColumn),
     codecs: options.rows.job.codecs,
   });
-  const same = columns.map(({ column }) => `k.${identifier(column)} is not distinct from r.${identifier(column)}`);
+  // Compared as texts: `is not distinct from` can not be hashed, which takes the product of both sides.
+  const keyOf = (alias: string) =>
+    `row(${columns.map(({ column }) => `${alias}.${identifier(column)}`).join(", ")})::text`;
   const gone = `select r.dag, r.place from (${oursOnTarget(translation, options.owned)}) r
-    where not exists (select from (${TRANSLATED_ROWS}) k where ${same.join(" and ")})`;
+    where not exists (select from (${TRANSLATED_ROWS}) k where ${keyOf("k")} = ${keyOf("r")})`;
   const isCarried = options.deletions === "carry";
   const table = identifier(translation.targetTable);
   const found = await sides.target.query<{ dag: string | null; n: string }>(

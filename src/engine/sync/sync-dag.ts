@@ -1,4 +1,5 @@
 import { dagRun as dagRunEntity } from "../../airflow/entities/dag-run.ts";
+import type { Entity } from "../../domain/entity.ts";
 import type { Session } from "../../ports/database.ts";
 import { writeChunk } from "../copy/copy-chunk.ts";
 import { allLanes, type CopyJob, dagRunOf } from "../copy/copy-context.ts";
@@ -74,13 +75,22 @@ export interface DagRows {
   readonly changes: (translation: Translation) => readonly ChangedRows[];
 }
 
+/** History of no DAG that a DAG's history points to: a run was started by events that tasks of other DAGs have reported. */
+function isReferredTo({ id }: Entity, rows: RowCopier): boolean {
+  const others = rows.loadedBy("bulk").filter(({ optimistic: { entity } }) => entity.id !== id);
+  return others.some(({ optimistic: { entity } }) =>
+    Object.values(entity.fields).some((field) => field.references === id),
+  );
+}
+
 /** Merges one entity's changed rows of a DAG within the target session's transaction. */
 async function mergeEntity(target: Session, translation: Translation, { rows, snapshot, dag, changes }: DagRows) {
   const { entity } = translation;
   const sum = { read: 0, inserted: 0, updated: 0 };
-  if (entity.scope.of === "environment") return sum;
+  const { scope } = entity;
+  if (scope.of === "environment" && !isReferredTo(entity, rows)) return sum;
   const lanes = rows.lanes(entity.id);
-  const ofDag = `c.${entity.scope.dag} = ${literal(dag)}`;
+  const ofDag = scope.of === "environment" ? "true" : `c.${scope.dag} = ${literal(dag)}`;
   for (const { name, source, canonical } of changes(translation)) {
     await using session = await snapshot.session();
     const chunk = {

@@ -1,0 +1,82 @@
+import type { GateDag, GateFacts } from "./gate-facts.ts";
+import { countDags, type Judged, judgeEach } from "./gate-judged.ts";
+
+export function areOnBothSides({ dags }: GateFacts): Judged {
+  const missing = ({ source, target }: GateDag): readonly string[] => [
+    ...(source === undefined ? ["not on the source"] : []),
+    ...(target === undefined ? ["not on the target"] : []),
+  ];
+  return judgeEach(dags, missing, {
+    green: `${countDags(dags.length)} on the source and on the target`,
+    red: "a side does not have them",
+    next: ["deploy the DAG files there and wait until they are parsed", "or leave them out: --dag '!DAG'"],
+  });
+}
+
+export function areParsed({ dags }: GateFacts): Judged {
+  const unparsed = ({ source, target }: GateDag): readonly string[] => [
+    ...(source?.state.isActive === false ? ["the source's DAG files do not have it any more"] : []),
+    ...(target?.state.isActive === false ? ["not parsed on the target yet"] : []),
+    ...(target?.state.hasImportErrors === true ? [`import error in ${target.state.file} on the target`] : []),
+  ];
+  return judgeEach(dags, unparsed, {
+    green: "active on the target, without import errors",
+    red: "not parsed without errors",
+    next: ["mend the DAG files on the target: airflow dags list-import-errors", "then wait for the next parse"],
+  });
+}
+
+export function arePausedOnTarget({ dags }: GateFacts): Judged {
+  const unpaused = ({ target }: GateDag): readonly string[] =>
+    target?.state.isPaused === false ? ["unpaused on the target"] : [];
+  return judgeEach(dags, unpaused, {
+    green: "paused on the target until they are switched",
+    red: "unpaused on the target, where they run besides the source",
+    next: ["airflow dags pause DAG, on the target", "crosswind continuity shows whether ticks ran twice"],
+  });
+}
+
+export function haveNoBackfill({ dags }: GateFacts): Judged {
+  const active = ({ source, target }: GateDag): readonly string[] => [
+    ...(source?.backfills ?? []).map(({ id }) => `${id} on the source`),
+    ...(target?.backfills ?? []).map(({ id }) => `${id} on the target`),
+  ];
+  return judgeEach(dags, active, {
+    green: "none on either side",
+    red: "backfills are active",
+    next: ["wait for their end, or cancel them in Airflow"],
+  });
+}
+
+/** The default pool can not be deleted. */
+const DEFAULT_POOL = "default_pool";
+
+export function havePools({ dags, targetPools }: GateFacts): Judged {
+  const missing = ({ source }: GateDag): readonly string[] =>
+    (source?.code?.pools ?? []).filter((pool) => pool !== DEFAULT_POOL && !targetPools.has(pool));
+  const judged = judgeEach(dags, missing, {
+    green: "every pool that their tasks name is there",
+    red: "pools are missing, and tasks that name one never start",
+    next: ["crosswind sync, which brings pools", "or make them: airflow pools set NAME SLOTS DESCRIPTION"],
+  });
+  const unknown = dags.filter(({ source }) => source !== undefined && source.code === undefined);
+  if (judged.state === "red" || unknown.length === 0) return judged;
+  const ids = unknown.map(({ dagId }) => dagId);
+  return {
+    state: "note",
+    what: `not known for ${countDags(ids.length)}: the source keeps no serialised form`,
+    dags: ids,
+  };
+}
+
+export function haveNoPendingEvents({ dags }: GateFacts): Judged {
+  const waiting = ({ pending }: GateDag): readonly string[] => (pending ?? []).map(({ uri }) => uri);
+  const judged = judgeEach(dags, waiting, {
+    green: "no DAG has seen only some of what it waits for",
+    red: "DAGs have seen some of what they wait for, which the target would not know",
+    next: ["wait until they have run, and try again", "or trigger them by hand on the target once they are live there"],
+  });
+  const unknown = dags.filter(({ pending }) => pending === null).map(({ dagId }) => dagId);
+  if (judged.state === "red" || unknown.length === 0) return judged;
+  return { state: "note", what: "the source's door does not tell pending events", dags: unknown };
+}

@@ -1,0 +1,136 @@
+import { isProblem } from "../../domain/problem.ts";
+import { drain } from "./drain.ts";
+import * as problems from "./problems.ts";
+import { prove } from "./prove.ts";
+import { type DagSwitch, type Direction, type SwitchState, UNDER_WAY } from "./switch-state.ts";
+import { enter, readDag, type Switchboard, unpause } from "./switchboard.ts";
+
+type Step = (board: Switchboard, kept: DagSwitch) => Promise<DagSwitch>;
+
+/** Where a direction ends, whose rows count then, and where it is given up. */
+const ENDS = {
+  forward: { state: "live", owner: "target", given: "restored", keeper: "source" },
+  back: { state: "reversed", owner: "source", given: "live", keeper: "target" },
+} as const satisfies Readonly<Record<Direction, Readonly<Record<string, string>>>>;
+
+/** What is done in a state, which leads to the next one. Each may be repeated: a process that was killed in the middle comes back to it. */
+const STEPS: Readonly<Partial<Record<SwitchState, Step>>> = {
+  ready: async (board, kept) => await enter(board, { ...kept, state: "draining" }, "waits for a gap between runs"),
+  draining: async (board, kept) => {
+    await drain(board, kept.dagId, kept.wasPaused);
+    const pausedAt = board.clock.now().toISOString();
+    return await enter(
+      board,
+      { ...kept, state: "paused", pausedAt },
+      `paused on the ${board.from.name}, nothing runs there`,
+    );
+  },
+  paused: async (board, kept) => {
+    const proving: DagSwitch = { ...kept, state: "proving" };
+    const delta = await board.bring(kept);
+    const what = `${delta.inserted} new and ${delta.updated} changed rows brought to the ${board.to.name}`;
+    // A run that appeared meanwhile: somebody has triggered it, or unpaused the DAG.
+    if (delta.openRuns.length > 0 && !kept.wasPaused)
+      return await enter(
+        board,
+        { ...kept, state: "draining" },
+        `a run appeared meanwhile: ${delta.openRuns.join(", ")}`,
+      );
+    return await enter(board, proving, what);
+  },
+  proving: async (board, kept) => {
+    const { clock } = await board.to.control.readHealth(board.signal);
+    const differences = await board.verify(kept);
+    if (differences > 0) {
+      const reason = `${differences} of its rows differ on the ${board.to.name}`;
+      throw problems.notProven({ dag: kept.dagId, reason });
+    }
+    const proof = await prove(board, kept.dagId, clock.at);
+    const left = await readDag(board.from, kept.dagId, board);
+    if (!left.isPaused)
+      return await enter(
+        board,
+        { ...kept, state: "draining" },
+        `somebody unpaused it on the ${board.from.name}: begun again`,
+      );
+    const { state, owner } = ENDS[kept.direction];
+    const what = `its rows count on the ${board.to.name} from now on`;
+    return await goLive(board, await board.ledger.writeOwner({ ...kept, state, ...proof }, owner, what));
+  },
+};
+
+/** Lets it run where it went as it did where it came from. */
+async function goLive(board: Switchboard, kept: DagSwitch): Promise<DagSwitch> {
+  if (!kept.wasPaused && !(await unpause(board, board.to, kept.dagId)))
+    throw problems.notProven({ dag: kept.dagId, reason: `somebody unpaused it on the ${board.from.name}` });
+  const live = { ...kept, liveAt: board.clock.now().toISOString() };
+  return await enter(board, live, kept.wasPaused ? "paused, as it was before" : `unpaused on the ${board.to.name}`);
+}
+
+/** Both sides as they were before the first pause; the rows of the side that it did not leave count. */
+export async function restore(board: Switchboard, kept: DagSwitch, reason: string): Promise<DagSwitch> {
+  const { given, keeper } = ENDS[kept.direction];
+  const { pausedAt: _pausedAt, ...before } = kept;
+  const restored: DagSwitch = { ...before, state: given, reason };
+  await board.ledger.writeOwner(restored, keeper, `restored: ${reason}`);
+  if (!kept.wasPaused) await unpause(board, board.from, kept.dagId);
+  board.onEvent({ dagId: kept.dagId, state: restored.state, what: `restored: ${reason}` });
+  return restored;
+}
+
+/** States in which a DAG may set out, by direction. */
+const SETS_OUT: Readonly<Record<Direction, readonly SwitchState[]>> = {
+  forward: ["restored", "reversed"],
+  back: ["live", "settled"],
+};
+
+function isUnderWay({ state }: DagSwitch): boolean {
+  return state === "ready" || UNDER_WAY.includes(state);
+}
+
+async function begin(board: Switchboard, dagId: string): Promise<DagSwitch> {
+  const { direction, from, to } = board;
+  const known = await board.ledger.read(dagId);
+  if (known !== undefined && isUnderWay(known)) {
+    if (known.direction !== direction) throw problems.otherDirection({ dag: dagId });
+    return known;
+  }
+  const isNew = known === undefined || known.state === "restored";
+  if (isNew && direction === "back") throw problems.notSwitched({ dag: dagId });
+  if (known !== undefined && !SETS_OUT[direction].includes(known.state)) return known;
+  const left = await readDag(from, dagId, board);
+  const there = await readDag(to, dagId, board);
+  if (!there.isPaused) throw problems.notProven({ dag: dagId, reason: `it is not paused on the ${to.name}` });
+  const since = known?.liveXid === undefined ? {} : { liveXid: known.liveXid };
+  const kept: DagSwitch = { dagId, state: "ready", direction, wasPaused: left.isPaused, ...since };
+  await board.ledger.write(kept, "how both sides were is kept");
+  return kept;
+}
+
+/** Killed between the owner's change and the unpause. */
+function isUnfinished({ state, direction, liveAt }: DagSwitch): boolean {
+  return state === ENDS[direction].state && liveAt === undefined;
+}
+
+/**
+ * Switches one DAG from one side to the other, or goes on where an earlier process stopped. What fails restores it (a bug, too, which is thrown then), and so does a stop on request while
+ * it waits.
+ *
+ * Resolves with where it ended (`live` or `reversed`), or where it was before with the reason. Rejects when the lease is lost, or neither side can be
+ * told how it is.
+ */
+export async function switchDag(board: Switchboard, dagId: string): Promise<DagSwitch> {
+  let kept = await begin(board, dagId);
+  try {
+    if (isUnfinished(kept)) kept = await goLive(board, kept);
+    for (let step = STEPS[kept.state]; step !== undefined; step = STEPS[kept.state]) kept = await step(board, kept);
+    return kept;
+  } catch (error) {
+    const now = (await board.ledger.read(dagId)) ?? kept;
+    const isLeaseLost = isProblem(error) && error.code === "CUTOVER_LEASE_LOST";
+    if (isLeaseLost || !isUnderWay(now)) throw error;
+    const restored = await restore(board, now, isProblem(error) ? error.report.what : "a bug in Crosswind");
+    if (!isProblem(error)) throw error;
+    return restored;
+  }
+}

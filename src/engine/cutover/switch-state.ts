@@ -1,0 +1,43 @@
+import type { NextRun } from "../../ports/control.ts";
+
+/**
+ * Where a DAG is on its way: `draining` the side it leaves finishes what runs; `paused` nothing runs there any more; `proving` its rows are on the
+ * other side, which has yet to say the right next run; `live` the target's rows count, and it runs there as it did on the source; `settled` its first run
+ * there has ended. `restored`: given up, as it was before. `reversed`: back on the source with the work done since.
+ */
+export type SwitchState = "ready" | "draining" | "paused" | "proving" | "live" | "settled" | "restored" | "reversed";
+
+/** States in which both sides may be paused: a switch that stopped there has to be finished or restored. */
+export const UNDER_WAY: readonly SwitchState[] = ["draining", "paused", "proving"];
+
+/** From the source to the target, or back. */
+export type Direction = "forward" | "back";
+
+/** What is kept of a DAG's switch. */
+export interface DagSwitch {
+  readonly dagId: string;
+  readonly state: SwitchState;
+  readonly direction: Direction;
+  /** How the side that it leaves was before the first pause. The other side was paused. */
+  readonly wasPaused: boolean;
+  /** When the side that it leaves was read paused, ISO 8601. */
+  readonly pausedAt?: string;
+  /** When the other side was read unpaused, or, for a DAG that was paused before, when its rows began to count there. */
+  readonly liveAt?: string;
+  /** The target's transaction that made its rows count: what was done there since is told by it on the way back. */
+  readonly liveXid?: string;
+  /** What the side it goes to said that it runs next; null: nothing is due. */
+  readonly next?: NextRun | null;
+  /** Ticks that nobody runs, because they passed while both sides were paused and the DAG has no catchup. */
+  readonly missed?: { readonly from: string; readonly to: string };
+  /** Why it was restored. */
+  readonly reason?: string;
+}
+
+/** What happened to a DAG, for views and the record. */
+export interface CutoverEvent {
+  readonly dagId: string;
+  readonly state: SwitchState;
+  /** A sentence: what was done or is waited for. */
+  readonly what: string;
+}

@@ -1,0 +1,57 @@
+import pLimit from "p-limit";
+import { isProblem } from "../../domain/problem.ts";
+import { restore, switchDag } from "./switch-dag.ts";
+import type { DagSwitch } from "./switch-state.ts";
+import type { Switchboard } from "./switchboard.ts";
+import { isDueBefore, watchDag } from "./watch.ts";
+
+/** What became of a wave. */
+export interface WaveReport {
+  readonly dags: readonly DagSwitch[];
+}
+
+/** DAGs switched at once: each holds sessions on both sides. */
+export const AT_ONCE = 4;
+
+async function switchAll(board: Switchboard, dagIds: readonly string[]): Promise<void> {
+  const limit = pLimit(AT_ONCE);
+  const begin = async (dagId: string) => (board.stop.aborted ? undefined : await switchDag(board, dagId));
+  const ends = await Promise.allSettled(dagIds.map((dagId) => limit(() => begin(dagId))));
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
+}
+
+async function readOf(board: Switchboard, dagIds: readonly string[]): Promise<readonly DagSwitch[]> {
+  return (await board.ledger.readAll()).filter((each) => dagIds.includes(each.dagId));
+}
+
+/** Until every DAG whose first run is due in time has ended it, or the time is over; a stop on request ends it, too: nothing is under way. */
+async function watch(board: Switchboard, dagIds: readonly string[], watchMs: number): Promise<void> {
+  const until = new Date(board.clock.now().getTime() + watchMs);
+  for (;;) {
+    const live = (await readOf(board, dagIds)).filter((kept) => isDueBefore(kept, until));
+    if (live.length === 0 || board.stop.aborted || board.clock.now() > until) return;
+    for (const kept of live) await watchDag(board, kept);
+    await board.clock.sleep(board.times.pollMs * 2, board.stop).catch(() => undefined);
+  }
+}
+
+/**
+ * Switches DAGs together, some at once, and watches their first runs. Those that fail are restored, and told in the report with the reason; the
+ * others go on. On a stop no further one is begun. Throws CUTOVER_LEASE_LOST, and what keeps both sides from being read.
+ */
+export async function switchWave(board: Switchboard, dagIds: readonly string[], watchMs: number): Promise<WaveReport> {
+  await switchAll(board, dagIds);
+  await watch(board, dagIds, watchMs).catch((error: unknown) => {
+    // What is live stays live: a door that fails now is a matter for the next look.
+    if (!isProblem(error) || error.code === "CUTOVER_LEASE_LOST") throw error;
+  });
+  return { dags: await readOf(board, dagIds) };
+}
+
+/** Restores every switch in the board's direction that is under way: both sides as they were before. */
+export async function restoreAll(board: Switchboard): Promise<WaveReport> {
+  const restored: DagSwitch[] = [];
+  for (const kept of await board.ledger.readUnderWay())
+    restored.push(await restore(board, kept, "cancelled on request"));
+  return { dags: restored };
+}
