@@ -39,3 +39,8 @@ export function assertFitTarget(
   const isFit = isForced && (release === undefined || compareReleases(release, "3.0") >= 0);
   if (isSqliteUrl(url) && !isFit) throw targetSqlite({});
 }
+
+/** True where the database is no Postgres. */
+export function isRaw(url: Secret): boolean {
+  return isSqliteUrl(url) || isMysqlUrl(url);
+}

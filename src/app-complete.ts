@@ -1,0 +1,69 @@
+import { migrationJob } from "./app.ts";
+import { openSides } from "./app-sides.ts";
+import { openPostgres } from "./databases/postgres/postgres.ts";
+import { isRaw } from "./databases/raw.ts";
+import type { Config } from "./domain/config.ts";
+import { type Evidence, readRecord, readSourceUse, removeLedger } from "./engine/complete/evidence.ts";
+import * as problems from "./engine/complete/problems.ts";
+import { holdTarget } from "./engine/copy/hold-target.ts";
+import { restoreAll } from "./engine/copy/indexes.ts";
+import { hasLedger, readPlannedSelection } from "./engine/copy/ledger.ts";
+import { UNDER_WAY } from "./engine/cutover/switch-state.ts";
+import { assertLanded } from "./engine/land/land.ts";
+import { probeBoth } from "./engine/plan/make-plan.ts";
+import { verifyCopy } from "./engine/verify/verify-copy.ts";
+
+export interface CompleteOptions {
+  readonly who: string;
+  /** The folder of `.crosswind/`. */
+  readonly homeDir: string;
+  /** Why differences that are left are accepted. */
+  readonly accepted?: string;
+  readonly now: () => Date;
+  readonly signal: AbortSignal;
+}
+
+/** Compares everything once more and gathers what was done; removes nothing. Throws COMPLETE_*, and what stops the comparison. */
+export async function gatherEvidence(config: Config, options: CompleteOptions): Promise<Evidence> {
+  await using sides = await openSides(config, options);
+  assertLanded(sides.findings);
+  await using session = await sides.target.session();
+  if (!(await hasLedger(session))) throw problems.nothingToComplete({ target: sides.target.label });
+  await using _held = await holdTarget(sides.target);
+  await restoreAll(session);
+  const probed = await probeBoth(sides);
+  const { identity } = probed.source.facts;
+  const record = await readRecord(session, identity);
+  const underWay = record.switches.filter(({ state }) => UNDER_WAY.includes(state)).map(({ dagId }) => dagId);
+  if (underWay.length > 0) throw problems.switchUnderWay({ dags: underWay.join(", ") });
+  const selection = (await readPlannedSelection(sides.target, identity)) ?? config.select;
+  const job = { ...migrationJob(config, sides, { probed, selection }), onEvent: () => {} };
+  const report = await verifyCopy({ ...job, now: options.now, signal: options.signal });
+  const differences = report.entities.reduce((sum, each) => sum + each.different + each.missing + each.unexpected, 0);
+  if (differences > 0 && options.accepted === undefined) throw problems.differencesLeft({ count: differences });
+  await using source = await sides.source.session();
+  return {
+    source: probed.source.facts.label,
+    target: probed.target.facts.label,
+    airflow: { source: probed.source.facts.airflow, target: probed.target.facts.airflow },
+    at: options.now().toISOString(),
+    who: options.who,
+    ...record,
+    verified: { rows: report.rows, differences, seconds: report.seconds },
+    ...(options.accepted === undefined ? {} : { accepted: options.accepted }),
+    sourceUse: await readSourceUse(source),
+  };
+}
+
+/** Removes what Crosswind keeps in databases that are a Postgres. Gives the sides that had something. */
+export async function removeRecords(config: Config): Promise<readonly ("source" | "target")[]> {
+  const removed: ("source" | "target")[] = [];
+  for (const name of ["source", "target"] as const) {
+    const url = config[name].database;
+    if (isRaw(url)) continue;
+    await using database = openPostgres({ url, name });
+    await using session = await database.session();
+    if (await removeLedger(session)) removed.push(name);
+  }
+  return removed;
+}

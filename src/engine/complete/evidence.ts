@@ -1,0 +1,87 @@
+import type { Session } from "../../ports/database.ts";
+import { type MigrationStatus, readStatus } from "../copy/read-status.ts";
+import { readSwitches } from "../cutover/cutover-ledger.ts";
+import type { CutoverEvent, DagSwitch } from "../cutover/switch-state.ts";
+
+/** One line of the record: who did what to which DAG, and when. */
+export interface RecordedEvent extends CutoverEvent {
+  readonly at: string;
+  readonly who: string;
+}
+
+/** How the source has been used of late: whether it may be switched off. */
+export interface SourceUse {
+  /** When the newest run of the source ended or began, ISO 8601; null where it has none. */
+  readonly lastRunAt: string | null;
+  /** DAGs that are not paused. */
+  readonly unpausedDags: readonly string[];
+  /** People and services in the audit log of the last days, with how often. */
+  readonly callers: readonly { readonly who: string; readonly events: number }[];
+}
+
+/** What a migration was, for those who have to answer for it. */
+export interface Evidence {
+  readonly source: string;
+  readonly target: string;
+  readonly airflow: { readonly source: string; readonly target: string };
+  readonly at: string;
+  readonly who: string;
+  readonly migration: MigrationStatus;
+  readonly switches: readonly DagSwitch[];
+  readonly record: readonly RecordedEvent[];
+  readonly verified: { readonly rows: number; readonly differences: number; readonly seconds: number };
+  /** Why differences were accepted. */
+  readonly accepted?: string;
+  readonly sourceUse: SourceUse;
+}
+
+/** What the target's ledger knows of a migration from the source. */
+export async function readRecord(
+  target: Session,
+  source: string,
+): Promise<Pick<Evidence, "migration" | "switches" | "record">> {
+  const [row] = await target.query<{ there: boolean }>(
+    "select to_regclass('crosswind.cutover_event') is not null as there",
+  );
+  const events =
+    row?.there === true
+      ? await target.query<{ at: Date; who: string; what: string; state: CutoverEvent["state"]; dag: string }>(
+          "select at, who, what, state, dag_id as dag from crosswind.cutover_event where source = $1 order by id",
+          [source],
+        )
+      : [];
+  return {
+    migration: await readStatus(target),
+    switches: await readSwitches(target, source),
+    record: events.map(({ at, who, what, state, dag }) => ({ at: at.toISOString(), who, what, state, dagId: dag })),
+  };
+}
+
+/** Days of the audit log that are looked at. */
+const DAYS = 7;
+const MOST_CALLERS = 20;
+
+/** Reads how the source has been used of late. Columns that every release from 1.10 on has. */
+export async function readSourceUse(source: Session): Promise<SourceUse> {
+  const [run] = await source.query<{ at: Date | null }>(
+    "select max(coalesce(end_date, start_date)) as at from dag_run",
+  );
+  const dags = await source.query<{ dag_id: string }>("select dag_id from dag where not is_paused order by 1");
+  const callers = await source.query<{ who: string; events: string }>(
+    `select owner as who, count(*) as events from log where dttm > now() - interval '${DAYS} days' and coalesce(owner, '') <> ''
+     group by 1 order by 2 desc limit ${MOST_CALLERS}`,
+  );
+  return {
+    lastRunAt: run?.at?.toISOString() ?? null,
+    unpausedDags: dags.map((each) => each.dag_id),
+    callers: callers.map(({ who, events }) => ({ who, events: Number(events) })),
+  };
+}
+
+/** Removes the ledger: everything that Crosswind keeps in a database. False where there was none. */
+export async function removeLedger(session: Session): Promise<boolean> {
+  const [row] = await session.query<{ there: boolean }>("select to_regnamespace('crosswind') is not null as there");
+  if (row?.there !== true) return false;
+  await session.query("drop schema crosswind cascade");
+  return true;
+}
