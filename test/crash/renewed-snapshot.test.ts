@@ -49,7 +49,7 @@ test("a read snapshot that is too old is renewed while the copy goes on, and eac
   await using target = await freshDatabase({ template });
   await using reference = await freshDatabase({ template });
 
-  const events = await migrate({ source, target: target.url }, 0.02);
+  const events = await migrate({ source, target: target.url }, 0.005);
   const undisturbed = await migrate({ source, target: reference.url }, 60);
 
   const kinds = events.map((event) => event.kind);
