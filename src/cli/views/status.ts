@@ -1,6 +1,6 @@
 import type { MigrationStatus, RunStatus } from "../../engine/copy/read-status.ts";
 import type { View } from "../command.ts";
-import { bytes, count, table } from "./text.ts";
+import { bytes, count, printable, table } from "./text.ts";
 
 function at(time: string | null): string {
   return time === null ? "–" : `${time.slice(0, 19).replace("T", " ")} UTC`;
@@ -10,6 +10,7 @@ function runLine(run: RunStatus): readonly string[] {
   const state = run.finishedAt === null ? "unfinished" : "done";
   return [
     run.id.slice(0, 8),
+    run.kind === "sync" ? "delta" : "copy",
     state,
     at(run.startedAt),
     at(run.finishedAt ?? run.lastChunkAt),
@@ -19,12 +20,26 @@ function runLine(run: RunStatus): readonly string[] {
   ];
 }
 
+const MOST_NAMES = 10;
+
+/** `3 live: a, b, c`, a line for each state. */
+function switchLines({ switches }: MigrationStatus): readonly string[] {
+  const byState = Map.groupBy(switches, ({ state }) => state);
+  const lines = [...byState].map(([state, dags]) => {
+    const names = dags.slice(0, MOST_NAMES).map(({ dagId }) => printable(dagId));
+    const more = dags.length > MOST_NAMES ? ", …" : "";
+    return `  ${count(dags.length)} ${state}: ${names.join(", ")}${more}`;
+  });
+  return lines.length === 0 ? [] : ["DAGs:", ...lines, ""];
+}
+
 function human(status: MigrationStatus): string {
   const [newest] = status.runs;
   if (newest === undefined) return "Nothing was copied to this target yet. Next: crosswind plan";
   const right = "right" as const;
   const columns = [
     { title: "run" },
+    { title: "" },
     { title: "state" },
     { title: "begun" },
     { title: "last written" },
@@ -38,6 +53,7 @@ function human(status: MigrationStatus): string {
     "",
     table([{ title: "entity" }, { title: "rows", align: right }, { title: "chunks", align: right }], entities),
     "",
+    ...switchLines(status),
     ...(status.takenOff.length === 0
       ? []
       : [`${status.takenOff.length} indexes and keys are off: the next apply of the run's plan puts them back.`]),
