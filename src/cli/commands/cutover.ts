@@ -1,20 +1,24 @@
 import { dirname } from "node:path";
 import { z } from "zod";
 import { assertOpen, cutover, lookAtGate, namedDags } from "../../app-cutover.ts";
+import type { Config } from "../../domain/config.ts";
 import { type Override, redConditions } from "../../engine/cutover/gate.ts";
-import { notConfirmed } from "../../engine/cutover/problems.ts";
+import { dagMissing, notConfirmed, nothingChosen, waveUnknown } from "../../engine/cutover/problems.ts";
 import { defineCommand, EXIT } from "../command.ts";
 import { loadConfig } from "../config/load.ts";
 import { cutoverView, showCutover } from "../views/cutover.ts";
+import { loadWaves } from "../waves-file.ts";
 
 const MINUTE_MS = 60_000;
 
 const options = z.object({
   dag: z
     .array(z.string())
-    .default(["*"])
+    .default([])
     .describe("the DAGs to switch; `*` and `?`, a leading `!` excludes")
     .meta({ value: "GLOB" }),
+  wave: z.string().optional().describe("the DAGs of this wave, in place of `--dag`").meta({ value: "NAME" }),
+  waves: z.string().default("waves.yaml").describe("the file of waves").meta({ value: "FILE" }),
   yes: z.boolean().default(false).describe("switch them; without it nothing is switched"),
   dryRun: z
     .boolean()
@@ -44,6 +48,30 @@ const options = z.object({
     .meta({ value: "MINUTES" }),
 });
 
+interface Choice {
+  readonly dag: readonly string[];
+  readonly wave: string | undefined;
+  readonly file: string;
+  readonly cwd: string;
+  readonly signal: AbortSignal;
+}
+
+/** The DAGs of the wave, or those that the patterns name. Throws CUTOVER_NOTHING_CHOSEN, CUTOVER_WAVE_UNKNOWN, CUTOVER_DAG_MISSING. */
+async function chosenDags(config: Config, { dag, wave, file, cwd, signal }: Choice): Promise<readonly string[]> {
+  if (wave === undefined) {
+    if (dag.length === 0) throw nothingChosen({});
+    return await namedDags(config, dag, signal);
+  }
+  const waves = await loadWaves(file, cwd);
+  const chosen = waves.find(({ name }) => name === wave);
+  if (chosen === undefined) throw waveUnknown({ wave, file, known: waves.map(({ name }) => name).join(", ") });
+  const ids = chosen.dags.map(({ id }) => id);
+  const there = await namedDags(config, ids, signal);
+  const missing = ids.filter((id) => !there.includes(id));
+  if (missing.length > 0) throw dagMissing({ dags: missing.join(", "), side: "source" });
+  return there;
+}
+
 function readOverride(text: string): Override {
   const [condition = "", ...reason] = text.split("=");
   return { condition, reason: reason.join("=") };
@@ -56,13 +84,14 @@ export const cutoverCommand = defineCommand({
     "switch DAGs from the source to the target: every tick runs once; run it again to finish after any interruption",
   options,
   examples: [
-    "crosswind cutover --dag 'reporting_*'",
+    "crosswind cutover --wave wave-1 --dry-run",
+    "crosswind cutover --wave wave-1 --yes",
     "crosswind cutover --dag 'reporting_*' --yes",
     "crosswind cutover --dag daily_revenue --yes --watch 0 --json",
   ],
   async run({ world, configFile, json, signal }, { dag, yes, dryRun, drainTimeout, watch, ...rest }) {
     const { config } = await loadConfig({ file: configFile, env: world.env, cwd: world.cwd });
-    const dagIds = await namedDags(config, dag, signal);
+    const dagIds = await chosenDags(config, { dag, wave: rest.wave, file: rest.waves, cwd: world.cwd, signal });
     const place = { who: world.user, homeDir: dirname(configFile), signal };
     const overrides = rest.override.map(readOverride);
     const gate = await lookAtGate(config, dagIds, { ...place, overrides, acceptsShift: rest.acceptShift });

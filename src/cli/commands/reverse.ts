@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import { z } from "zod";
 import { namedDags, reverse } from "../../app-cutover.ts";
-import { notConfirmed } from "../../engine/cutover/problems.ts";
+import { notConfirmed, nothingChosen } from "../../engine/cutover/problems.ts";
 import { defineCommand, EXIT } from "../command.ts";
 import { loadConfig } from "../config/load.ts";
 import { cutoverView, showCutover } from "../views/cutover.ts";
@@ -11,7 +11,7 @@ const MINUTE_MS = 60_000;
 const options = z.object({
   dag: z
     .array(z.string())
-    .default(["*"])
+    .default([])
     .describe("the DAGs to take back; `*` and `?`, a leading `!` excludes")
     .meta({ value: "GLOB" }),
   yes: z.boolean().default(false).describe("take them back; without it nothing is switched"),
@@ -31,6 +31,7 @@ export const reverseCommand = defineCommand({
   examples: ["crosswind reverse --dag 'reporting_*' --yes", "crosswind reverse --dag daily_revenue --yes --json"],
   async run({ world, configFile, json, signal }, { dag, yes, drainTimeout }) {
     const { config } = await loadConfig({ file: configFile, env: world.env, cwd: world.cwd });
+    if (dag.length === 0) throw nothingChosen({});
     const dagIds = await namedDags(config, dag, signal);
     if (!yes) throw notConfirmed({ count: dagIds.length });
     const report = await reverse(config, dagIds, {

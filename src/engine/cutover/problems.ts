@@ -141,3 +141,22 @@ export const reasonMissing = defineProblem<{ condition: string }>({
   next: ({ condition }) => [`say why; it goes into the record: --override '${condition}=REASON'`],
   retry: "after-fix",
 });
+
+export const nothingChosen = defineProblem<Record<string, never>>({
+  code: "CUTOVER_NOTHING_CHOSEN",
+  what: () => "no DAG was named.",
+  safe: () => NOTHING_SWITCHED,
+  next: () => [
+    "name them: --dag 'reporting_*'; all of them: --dag '*'",
+    "or a wave: --wave NAME; crosswind waves proposes some",
+  ],
+  retry: "after-fix",
+});
+
+export const waveUnknown = defineProblem<{ wave: string; file: string; known: string }>({
+  code: "CUTOVER_WAVE_UNKNOWN",
+  what: ({ wave, file, known }) => `${file} has no wave ${wave}; it has ${known}.`,
+  safe: () => NOTHING_SWITCHED,
+  next: () => ["crosswind cutover --wave NAME --waves FILE"],
+  retry: "after-fix",
+});
