@@ -56,7 +56,7 @@ interface Choice {
   readonly signal: AbortSignal;
 }
 
-/** The DAGs of the wave, or those that the patterns name. Throws CUTOVER_NOTHING_CHOSEN, CUTOVER_WAVE_UNKNOWN, CUTOVER_DAG_MISSING. */
+/** The DAGs of the wave, or those that the patterns name. Throws USAGE_NOTHING_CHOSEN, CUTOVER_WAVE_UNKNOWN, CUTOVER_DAG_MISSING. */
 async function chosenDags(config: Config, { dag, wave, file, cwd, signal }: Choice): Promise<readonly string[]> {
   if (wave === undefined) {
     if (dag.length === 0) throw nothingChosen({});
@@ -65,7 +65,7 @@ async function chosenDags(config: Config, { dag, wave, file, cwd, signal }: Choi
   const waves = await loadWaves(file, cwd);
   const chosen = waves.find(({ name }) => name === wave);
   if (chosen === undefined) throw waveUnknown({ wave, file, known: waves.map(({ name }) => name).join(", ") });
-  const ids = chosen.dags.map(({ id }) => id);
+  const ids = chosen.dags.map(({ dagId }) => dagId);
   const there = await namedDags(config, ids, signal);
   const missing = ids.filter((id) => !there.includes(id));
   if (missing.length > 0) throw dagMissing({ dags: missing.join(", "), side: "source" });

@@ -143,7 +143,7 @@ export const reasonMissing = defineProblem<{ condition: string }>({
 });
 
 export const nothingChosen = defineProblem<Record<string, never>>({
-  code: "CUTOVER_NOTHING_CHOSEN",
+  code: "USAGE_NOTHING_CHOSEN",
   what: () => "no DAG was named.",
   safe: () => NOTHING_SWITCHED,
   next: () => [
