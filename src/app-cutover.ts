@@ -27,6 +27,8 @@ export interface CutoverOptions {
   /** The folder of `.crosswind/`. */
   readonly homeDir: string;
   readonly drainMs?: number;
+  /** Runs of a DAG without a gap go over half done; default: it is restored. */
+  readonly handsOver?: boolean;
   /** Aborted: no further DAG is begun, those that wait are restored. */
   readonly signal: AbortSignal;
   readonly onEvent: (event: CutoverEvent) => void;
@@ -61,7 +63,7 @@ async function forwardMoves(opened: Opened, signal: AbortSignal): Promise<Moves>
   const job = await jobOf(opened);
   const deltas = await openDagDeltas(job);
   return {
-    bring: ({ dagId }) => deltas.bring(dagId),
+    bring: ({ dagId, handedOver = [] }) => deltas.bring(dagId, { handedOver }),
     verify: async ({ dagId }) => {
       const { entities } = await verifyCopy({ ...job, dags: [dagId], now: () => realClock.now(), signal });
       return entities.reduce((sum, each) => sum + each.different + each.missing + each.unexpected, 0);
@@ -133,8 +135,8 @@ async function openSwitchboard(
   const lease = resources.use(await takeLease(sides.target, isLeft ? deadlineMs : 0));
   const [from, to] = direction === "forward" ? [source, target] : [target, source];
   const times = { ...USUAL_TIMES, ...(options.drainMs === undefined ? {} : { drainMs: options.drainMs }) };
-  const { signal: stop, onEvent } = options;
-  return { direction, from, to, ledger, lease, ...moves, clock: realClock, times, signal, stop, onEvent };
+  const { signal: stop, onEvent, handsOver = false } = options;
+  return { direction, from, to, ledger, lease, ...moves, clock: realClock, times, handsOver, signal, stop, onEvent };
 }
 
 /** The source's DAGs that the patterns name, by id. Throws CUTOVER_NOTHING_NAMED. */

@@ -66,11 +66,43 @@ test("what fails after the rows takes them with it: a DAG's delta is there as a 
   await addRun(environment.source, { dag: "cw_scheduled", run: "new_and_done", state: "success", like: LIKE });
 
   const deltas = await openDeltas(environment, resources);
-  const failed = deltas.bring("cw_scheduled", async () => {
-    throw new Error("the switch was stopped");
+  const failed = deltas.bring("cw_scheduled", {
+    also: async () => {
+      throw new Error("the switch was stopped");
+    },
   });
 
   await expect(failed).rejects.toThrow("the switch was stopped");
   expect(await environment.target.query("select 1 from dag_run where run_id = 'new_and_done'")).toEqual([]);
   expect(await deltas.bring("cw_scheduled")).toMatchObject({ inserted: 13 });
+});
+
+test("a run that is handed over comes half done, and its unfinished tasks begin again", async () => {
+  await using environment = await anEnvironment();
+  await using resources = new AsyncDisposableStack();
+  await migrate(environment);
+  const { target } = environment;
+  await target.query("insert into dag_bundle (name, active) values ('dags-folder', true) on conflict do nothing");
+  await target.query(
+    `insert into dag_version (id, version_number, dag_id, bundle_name, created_at, last_updated)
+     values ('0198c0de-0000-7000-8000-000000000001', 1, 'seed_open', 'dags-folder', now(), now())`,
+  );
+
+  const deltas = await openDeltas(environment, resources);
+  const delta = await deltas.bring("seed_open", { handedOver: ["manual__running"] });
+
+  expect(delta.openRuns).toEqual(["manual__queued"]);
+  const runs = await target.query(
+    "select run_id, state, created_dag_version_id is not null as versioned from dag_run where dag_id = 'seed_open'",
+  );
+  expect(runs).toEqual([{ run_id: "manual__running", state: "running", versioned: true }]);
+  const states = await target.query(
+    "select distinct state, dag_version_id is not null as versioned, next_method from task_instance where dag_id = 'seed_open' order by 1",
+  );
+  const unfinished = states.filter(({ state }) => state === null);
+  const finished = ["success", "failed", "skipped", "upstream_failed", "removed", null];
+  expect(
+    states.filter(({ state, versioned }) => versioned !== true || !finished.includes(state as string | null)),
+  ).toEqual([]);
+  expect(unfinished).toEqual([{ state: null, versioned: true, next_method: null }]);
 });

@@ -40,6 +40,12 @@ const options = z.object({
     .default(10)
     .describe("minutes to wait for a gap between a DAG's runs; then it is restored")
     .meta({ value: "MINUTES" }),
+  handOver: z
+    .boolean()
+    .default(false)
+    .describe(
+      "where there is no gap in time: pause, and let the target go on with runs that are half done; default: restore",
+    ),
   watch: z.coerce
     .number()
     .nonnegative()
@@ -102,6 +108,7 @@ export const cutoverCommand = defineCommand({
     const report = await cutover(config, dagIds, {
       ...place,
       drainMs: drainTimeout * MINUTE_MS,
+      handsOver: rest.handOver,
       watchMs: watch * MINUTE_MS,
       onEvent: showCutover(world, { json }),
     });

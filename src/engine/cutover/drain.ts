@@ -31,35 +31,66 @@ async function marginOf({ from, times, signal }: Switchboard, dagId: string): Pr
   return catchup === true ? times.marginMs : times.marginWithoutCatchupMs;
 }
 
+/** Tasks that an executor has: they end by themselves, also when the DAG is paused. */
+const AT_WORK = ["queued", "running", "restarting"] as const;
+
+async function isAtWork({ from, signal }: Switchboard, runs: readonly RunReading[]): Promise<boolean> {
+  for (const { dagId, runId } of runs) {
+    if ((await from.control.readTasks({ dagId, runId, states: AT_WORK }, signal)).length > 0) return true;
+  }
+  return false;
+}
+
+/** Waits until no task is at work on two readings with a heartbeat of the scheduler in between: it may just have queued one. */
+async function settle(board: Switchboard, runs: readonly RunReading[], until: number): Promise<boolean> {
+  let quietAt: string | undefined;
+  while (board.clock.now().getTime() < until) {
+    const { schedulerHeartbeatAt, clock } = await board.from.control.readHealth(board.signal);
+    const dagId = runs[0]?.dagId ?? "";
+    if (await isAtWork(board, runs)) quietAt = undefined;
+    else if (quietAt === undefined) quietAt = clock.at;
+    else if ((schedulerHeartbeatAt ?? "") > quietAt) return true;
+    await wait(board, dagId);
+  }
+  return false;
+}
+
+/** Pauses with runs under way, and waits for the tasks that are at work. Gives the runs; undefined where tasks do not end in time. */
+async function handOver(board: Switchboard, dagId: string): Promise<readonly string[] | undefined> {
+  await pause(board, board.from, dagId);
+  const runs = await activeRuns(board, dagId);
+  const isQuiet = await settle(board, runs, board.clock.now().getTime() + board.times.drainMs);
+  // Some may have ended meanwhile.
+  return isQuiet ? (await activeRuns(board, dagId)).map(({ runId }) => runId) : undefined;
+}
+
 /**
- * Pauses the side that the DAG leaves in a gap: no run is active, none is due at once. A run that slips in between is left to end: the DAG is unpaused again and
- * the next gap is waited for, because a paused DAG never ends its runs. Throws CUTOVER_NOT_DRAINED when there is none in time.
+ * Pauses the side that the DAG leaves in a gap: no run is active, none is due at once. A run that slips in between is left to end: the DAG is unpaused
+ * again and the next gap is waited for, because a paused DAG never ends its runs. Where there is none in time, and runs may be handed over, it pauses
+ * and waits for the tasks that are at work. Gives the runs that are handed over. Throws CUTOVER_NOT_DRAINED.
  *
  * A DAG that was paused before has nothing to drain: runs that are stuck in it stay there.
  */
-export async function drain(board: Switchboard, dagId: string, wasPaused: boolean): Promise<void> {
-  if (wasPaused) return;
+export async function drain(board: Switchboard, dagId: string, wasPaused: boolean): Promise<readonly string[]> {
+  if (wasPaused) return [];
   const marginMs = await marginOf(board, dagId);
   const until = board.clock.now().getTime() + board.times.drainMs;
-  let runs: readonly RunReading[] = [];
   for (;;) {
     const dag = await readDag(board.from, dagId, board);
-    runs = await activeRuns(board, dagId);
-    if (dag.isPaused && runs.length === 0) return;
+    const runs = await activeRuns(board, dagId);
+    if (dag.isPaused && runs.length === 0) return [];
     if (dag.isPaused) await unpause(board, board.from, dagId);
     else if (isGap(dag, runs, { now: board.clock.now(), marginMs })) {
       await pause(board, board.from, dagId);
-      runs = await activeRuns(board, dagId);
-      if (runs.length === 0) return;
+      if ((await activeRuns(board, dagId)).length === 0) return [];
       await unpause(board, board.from, dagId);
     }
     if (board.clock.now().getTime() > until) {
+      const handedOver = board.handsOver ? await handOver(board, dagId) : undefined;
+      if (handedOver !== undefined) return handedOver;
       const seconds = Math.round(board.times.drainMs / 1000);
-      throw problems.notDrained({
-        dag: dagId,
-        seconds,
-        runs: runs.map((run) => run.runId).join(", ") || "one is due at once",
-      });
+      const names = runs.map((run) => run.runId).join(", ") || "one is due at once";
+      throw problems.notDrained({ dag: dagId, seconds, runs: names });
     }
     await wait(board, dagId);
   }

@@ -17,11 +17,11 @@ const ENDS = {
 const STEPS: Readonly<Partial<Record<SwitchState, Step>>> = {
   ready: async (board, kept) => await enter(board, { ...kept, state: "draining" }, "waits for a gap between runs"),
   draining: async (board, kept) => {
-    await drain(board, kept.dagId, kept.wasPaused);
+    const handedOver = await drain(board, kept.dagId, kept.wasPaused);
     const pausedAt = board.clock.now().toISOString();
     return await enter(
       board,
-      { ...kept, state: "paused", pausedAt },
+      { ...kept, state: "paused", pausedAt, ...(handedOver.length === 0 ? {} : { handedOver }) },
       `paused on the ${board.from.name}, nothing runs there`,
     );
   },
@@ -63,14 +63,21 @@ const STEPS: Readonly<Partial<Record<SwitchState, Step>>> = {
 async function goLive(board: Switchboard, kept: DagSwitch): Promise<DagSwitch> {
   if (!kept.wasPaused && !(await unpause(board, board.to, kept.dagId)))
     throw problems.notProven({ dag: kept.dagId, reason: `somebody unpaused it on the ${board.from.name}` });
+  await closeHandedOver(board, kept);
   const live = { ...kept, liveAt: board.clock.now().toISOString() };
   return await enter(board, live, kept.wasPaused ? "paused, as it was before" : `unpaused on the ${board.to.name}`);
+}
+
+/** Where they came from, runs that were handed over would go on after a way back: they end there. */
+async function closeHandedOver(board: Switchboard, { dagId, handedOver = [] }: DagSwitch): Promise<void> {
+  if (!board.from.control.can.closeRun) return;
+  for (const runId of handedOver) await board.from.control.closeRun(dagId, runId, board.signal);
 }
 
 /** Both sides as they were before the first pause; the rows of the side that it did not leave count. */
 export async function restore(board: Switchboard, kept: DagSwitch, reason: string): Promise<DagSwitch> {
   const { given, keeper } = ENDS[kept.direction];
-  const { pausedAt: _pausedAt, ...before } = kept;
+  const { pausedAt: _pausedAt, handedOver: _handedOver, ...before } = kept;
   const restored: DagSwitch = { ...before, state: given, reason };
   await board.ledger.writeOwner(restored, keeper, `restored: ${reason}`);
   if (!kept.wasPaused) await unpause(board, board.from, kept.dagId);

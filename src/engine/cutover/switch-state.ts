@@ -20,6 +20,8 @@ export interface DagSwitch {
   readonly direction: Direction;
   /** How the side that it leaves was before the first pause. The other side was paused. */
   readonly wasPaused: boolean;
+  /** Runs that are not finished and go over half done: the other side goes on with them. */
+  readonly handedOver?: readonly string[];
   /** When the side that it leaves was read paused, ISO 8601. */
   readonly pausedAt?: string;
   /** When the other side was read unpaused, or, for a DAG that was paused before, when its rows began to count there. */

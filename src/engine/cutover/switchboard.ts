@@ -52,6 +52,8 @@ export interface Switchboard {
   readonly verify: (kept: DagSwitch) => Promise<number>;
   readonly clock: Clock;
   readonly times: SwitchTimes;
+  /** What becomes of a DAG without a gap between its runs: false: it is restored; true: its runs go over half done. */
+  readonly handsOver: boolean;
   /** For calls: not aborted by a stop on request, which lets them end. */
   readonly signal: AbortSignal;
   /** Aborted on request: no further DAG is begun, those that wait are restored. */

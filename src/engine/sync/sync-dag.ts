@@ -1,4 +1,5 @@
 import { dagRun as dagRunEntity } from "../../airflow/entities/dag-run.ts";
+import { handOverStatements } from "../../airflow/hand-over.ts";
 import type { Entity } from "../../domain/entity.ts";
 import type { Session } from "../../ports/database.ts";
 import { writeChunk } from "../copy/copy-chunk.ts";
@@ -28,9 +29,16 @@ export interface DagDeltas {
   readonly base: Base;
   /**
    * Brings what changed of one DAG since the last copy or delta: everything in one transaction of the target, from one read snapshot of the
-   * source that is taken now. `also` runs in the same transaction, after the rows.
+   * source that is taken now.
    */
-  bring(dag: string, also?: (target: Session) => Promise<void>): Promise<DagDelta>;
+  bring(dag: string, options?: BringOptions): Promise<DagDelta>;
+}
+
+export interface BringOptions {
+  /** Runs that are brought although they are not finished, for the target to go on with. */
+  readonly handedOver?: readonly string[];
+  /** Runs in the same transaction, after the rows. */
+  readonly also?: (target: Session) => Promise<void>;
 }
 
 type Shared = Pick<RowCopierParts, "dagRun" | "ids"> & { readonly base: Base };
@@ -55,13 +63,15 @@ interface DagJob extends Shared {
   readonly job: CopyJob;
   readonly snapshot: ReadSnapshot;
   readonly dag: string;
+  readonly handedOver: readonly string[];
 }
 
-async function selectDag({ job, snapshot, dag, dagRun, base }: DagJob): Promise<ResolvedSelection> {
+async function selectDag({ job, snapshot, dag, dagRun, base, handedOver }: DagJob): Promise<ResolvedSelection> {
   const { since, kept } = base.selection;
+  const open = await unfinishedRuns(snapshot.holder, dagRun, dag);
   return {
     dags: [dag],
-    leftOut: await unfinishedRuns(snapshot.holder, dagRun, dag),
+    leftOut: open.filter((run) => !handedOver.includes(run.run_id)),
     without: job.selection.without,
     ...(since === undefined ? {} : { since }),
     ...(kept === undefined ? {} : { kept }),
@@ -144,6 +154,9 @@ async function bringDag(target: Session, dagJob: DagJob): Promise<DagDelta> {
   const options = { base, reach, filenodes, sourceRelease: job.sourceSide.release, isLanded: false };
   const changes = (translation: Translation) => changesOf(translation, options);
   const sum = await mergeHistory(target, { rows, snapshot, dag, changes });
+  if (dagJob.handedOver.length > 0) {
+    for (const sql of handOverStatements(job.targetSide.release)) await target.query(sql, [dag, dagJob.handedOver]);
+  }
   const openRuns = selection.leftOut.map((run) => run.run_id);
   // What has come is not left out any more: later changes of it are told by the mark.
   await ledger.forgetLeftOut(target, { run: base.run, dag, except: openRuns });
@@ -159,12 +172,12 @@ export async function openDagDeltas(job: CopyJob): Promise<DagDeltas> {
   await new RowCopier({ job, snapshot: first, selection, ...shared }).checkTypes();
   return {
     base: shared.base,
-    bring: async (dag, also = async () => {}) => {
+    bring: async (dag, { also = async () => {}, handedOver = [] } = {}) => {
       await using snapshot = await openReadSnapshot(job.source);
       assertMarkHolds(shared.base, snapshot.mark);
       await using session = await job.target.session();
       return await session.transaction(async () => {
-        const delta = await bringDag(session, { ...shared, job, snapshot, dag });
+        const delta = await bringDag(session, { ...shared, job, snapshot, dag, handedOver });
         await also(session);
         return delta;
       });
