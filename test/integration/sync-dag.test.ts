@@ -106,3 +106,25 @@ test("a run that is handed over comes half done, and its unfinished tasks begin 
   ).toEqual([]);
   expect(unfinished).toEqual([{ state: null, versioned: true, next_method: null }]);
 });
+
+test("runs that the target made itself, and that a way back brought to the source, are kept and no difference", async () => {
+  await using environment = await anEnvironment();
+  await using resources = new AsyncDisposableStack();
+  await migrate(environment);
+  const { source, target } = environment;
+  await addRun(source, { dag: "cw_scheduled", run: "brought_back", state: "success", like: LIKE });
+  await target.query(
+    `insert into dag_run (id, dag_id, run_id, logical_date, run_after, run_type, state, clear_number)
+     select nextval('dag_run_id_seq'), 'cw_scheduled', 'made here', (select max(logical_date) from dag_run) + interval '1 hour', now(), 'scheduled', 'success', 0`,
+  );
+
+  const deltas = await openDeltas(environment, resources);
+  const delta = await deltas.bring("cw_scheduled");
+
+  expect(delta.inserted).toBe(0);
+  expect(await target.query("select run_id from dag_run where run_id in ('made here', 'brought_back')")).toEqual([
+    { run_id: "made here" },
+  ]);
+  const { code, output } = await environment.run(["verify", "--dag", "cw_scheduled"]);
+  expect(code, output).toBe(0);
+});

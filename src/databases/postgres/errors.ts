@@ -22,6 +22,8 @@ const readOnly: Maker = (where, error) => problems.databaseReadOnly({ where, rea
 const forbidden: Maker = (where, error) =>
   problems.roleLacksRights({ where, reason: reasonOf(error), grant: grantFor(where, error) });
 
+const crowded: Maker = (where, error) => problems.connectionsUsedUp({ where, reason: reasonOf(error) });
+const pooled: Maker = (where) => problems.behindPooler({ where });
 const tooOld: Maker = (where) => problems.databaseTooOld({ where });
 
 /** By SQLSTATE (PostgreSQL manual, appendix A), by its class, or by Node's error code. */
@@ -50,7 +52,7 @@ const makers: Readonly<Record<string, Maker>> = {
   "28": refused,
   "53100": full,
   "53200": full,
-  "53300": unreachable,
+  "53300": crowded,
   "55P03": locked,
   "42501": forbidden,
   "25006": readOnly,
@@ -62,9 +64,12 @@ const makers: Readonly<Record<string, Maker>> = {
 const LOST_WITHOUT_CODE =
   /Connection terminated|Connection ended|Client has encountered a connection error|not queryable/;
 const UNREACHABLE_WITHOUT_CODE =
-  /timeout expired|timeout exceeded when trying to connect|server does not support SSL connections/;
+  /timeout expired|connection timeout|Query read timeout|timeout exceeded when trying to connect|server does not support SSL connections/;
 /** A server that wants a password and a URL without one. */
 const REFUSED_WITHOUT_CODE = /^SASL: |password must be a string/;
+
+/** PgBouncer, which takes none of the settings that a session begins with. Source: its `src/client.c`; SQLSTATE 08P01. */
+const POOLED = /unsupported startup parameter/;
 
 /** A setting that every session begins with, and that servers before 11 do not know. */
 const TOO_OLD = /unrecognized configuration parameter "jit"/;
@@ -113,13 +118,15 @@ export function toProblem(error: unknown, where: string): unknown {
   if (isProblem(error) || typeof error !== "object" || error === null) return error;
   const driver = error as DriverError;
   const code = driver.code ?? "";
+  const message = driver.message ?? "";
   const make =
+    (POOLED.test(message) ? pooled : undefined) ??
     makers[code] ??
     (code.length === 5 ? makers[code.slice(0, 2)] : undefined) ??
-    (LOST_WITHOUT_CODE.test(driver.message ?? "") ? lost : undefined) ??
-    (REFUSED_WITHOUT_CODE.test(driver.message ?? "") ? refused : undefined) ??
-    (UNREACHABLE_WITHOUT_CODE.test(driver.message ?? "") ? unreachable : undefined) ??
-    (TOO_OLD.test(driver.message ?? "") ? tooOld : undefined);
+    (UNREACHABLE_WITHOUT_CODE.test(message) ? unreachable : undefined) ??
+    (LOST_WITHOUT_CODE.test(message) ? lost : undefined) ??
+    (REFUSED_WITHOUT_CODE.test(message) ? refused : undefined) ??
+    (TOO_OLD.test(message) ? tooOld : undefined);
   if (make === undefined) return error;
   return Object.assign(make(where, driver), { cause: error });
 }

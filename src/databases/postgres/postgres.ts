@@ -1,10 +1,13 @@
 import type { Duplex, Readable } from "node:stream";
-import { Pool, type PoolClient } from "pg";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type ClientBase, Pool, type PoolClient } from "pg";
 import { from as copyFrom } from "pg-copy-streams";
 import type { Secret } from "../../domain/secret.ts";
 import type { Database, DescribedColumn, Row, Session } from "../../ports/database.ts";
 import { CopyOut } from "./copy-out.ts";
 import { toProblem } from "./errors.ts";
+import { behindPooler } from "./problems.ts";
+import { SilenceWatch } from "./silence.ts";
 import { parsePostgresUrl } from "./url.ts";
 
 export interface PostgresOptions {
@@ -30,7 +33,13 @@ const PINNED = [
   "-c search_path=public",
   "-c statement_timeout=0",
   "-c idle_in_transaction_session_timeout=0",
+  // Nobody's setting: it tells whether these arrived.
+  "-c crosswind.pinned=yes",
 ].join(" ");
+
+/** A pooler hands out sessions of its own, without what the connection began with. Timeouts that not every server knows can not be among that. */
+const ASSURE = `select coalesce(current_setting('crosswind.pinned', true), '') = 'yes' as pinned,
+  (select count(set_config(name, '0', false)) from pg_settings where name in ('idle_session_timeout', 'transaction_timeout'))`;
 
 /**
  * Joins of a chunk with the runs stay in memory: with the default of 4 MB half of them went through files and took twice as long. Compiling
@@ -41,34 +50,46 @@ const TUNED = "-c work_mem=64MB -c jit=off";
 /** Bytes that a COPY stream may hold ready: enough that neither side waits for the other, small enough for 250 MB in all. */
 const COPY_BUFFER_BYTES = 256 * 1024;
 
+/** A peer that is gone without a word is noticed after this, in milliseconds, and ten probes a second apart; the system's own default is two hours. */
+const KEEP_ALIVE_MS = 20_000;
+
+/** How long connections may take to close, in milliseconds, before they are cut. */
+const CLOSE_MS = 3000;
+
 /** Options of COPY. */
 const COPY_FORMATS = { binary: "format binary", csv: "format csv, null 'NULL', force_quote *" } as const;
 
 class PostgresSession implements Session {
   readonly #client: PoolClient;
   readonly #where: string;
+  readonly #silence: SilenceWatch;
   #broken: Error | undefined;
   #copying = false;
   #inSnapshot = false;
 
-  constructor(client: PoolClient, where: string) {
+  constructor(client: PoolClient, where: string, silence: SilenceWatch) {
     this.#client = client;
     this.#where = where;
+    this.#silence = silence;
     client.on("error", (error: Error) => {
       this.#broken = error;
     });
   }
 
   async query<R extends Row = Row>(sql: string, values: readonly unknown[] = []): Promise<readonly R[]> {
+    this.#silence.note(this.#client, "answer");
     try {
       const result = await this.#client.query<R>(sql, [...values]);
       return result.rows;
     } catch (error) {
       throw toProblem(error, this.#where);
+    } finally {
+      this.#silence.note(this.#client, "nothing");
     }
   }
 
   async describe(sql: string): Promise<readonly DescribedColumn[]> {
+    this.#silence.note(this.#client, "answer");
     try {
       const result = await this.#client.query({ text: `select * from (${sql}) described limit 0`, rowMode: "array" });
       const types = await this.query<{ type: string }>(
@@ -78,11 +99,14 @@ class PostgresSession implements Session {
       return result.fields.map((field, index) => ({ name: field.name, type: types[index]?.type ?? "unknown" }));
     } catch (error) {
       throw toProblem(error, this.#where);
+    } finally {
+      this.#silence.note(this.#client, "nothing");
     }
   }
 
   copyOut(select: string, format: keyof typeof COPY_FORMATS = "binary"): Readable {
     const stream = this.#client.query(new CopyOut(`copy (${select}) to stdout (${COPY_FORMATS[format]})`));
+    this.#silence.note(this.#client, "answer");
     return this.#translateErrors(stream);
   }
 
@@ -90,6 +114,9 @@ class PostgresSession implements Session {
     const stream = this.#client.query(
       copyFrom(`copy ${into} from stdin (format binary)`, { highWaterMark: COPY_BUFFER_BYTES }),
     );
+    this.#silence.note(this.#client, "rows");
+    // Every row was sent: what is missing is the server's word.
+    stream.once("prefinish", () => this.#silence.note(this.#client, "answer"));
     return this.#translateErrors(stream) as unknown as Duplex;
   }
 
@@ -129,6 +156,7 @@ class PostgresSession implements Session {
     this.#copying = true;
     const done = () => {
       this.#copying = false;
+      this.#silence.note(this.#client, "nothing");
     };
     stream.once("end", done).once("finish", done);
     const emit = stream.emit.bind(stream);
@@ -138,31 +166,50 @@ class PostgresSession implements Session {
   }
 }
 
+/** A new session is the server's own, with the settings that it began with. Throws DATABASE_BEHIND_POOLER. */
+async function assure(client: ClientBase, at: { readonly where: string; readonly timeoutMs: number }): Promise<void> {
+  // The driver takes a timeout with each query, which its types leave out.
+  const query = { text: ASSURE, query_timeout: at.timeoutMs };
+  const { rows } = await client.query<{ pinned: boolean }>(query);
+  if (rows[0]?.pinned !== true) throw behindPooler({ where: at.where });
+}
+
 class PostgresDatabase implements Database {
   readonly label: string;
   readonly address: string;
   readonly #pool: Pool;
+  readonly #silence: SilenceWatch;
 
   constructor(options: PostgresOptions) {
     const address = parsePostgresUrl(options.url);
     this.address = address.label;
     this.label = `${options.name} (${address.label})`;
     const readOnly = options.readOnly === true ? " -c default_transaction_read_only=on" : "";
-    this.#pool = new Pool({
+    const connectTimeoutMs = options.connectTimeoutMs ?? 10_000;
+    const connection = {
       connectionString: address.connectionString,
       application_name: `crosswind ${options.name}`,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+    };
+    const pool = new Pool({
+      ...connection,
       options: `${PINNED} ${TUNED}${readOnly}`,
       max: options.maxSessions ?? 4,
-      connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000,
-      keepAlive: true,
+      connectionTimeoutMillis: connectTimeoutMs,
+      onConnect: (client) => assure(client, { where: this.label, timeoutMs: connectTimeoutMs }),
     });
+    this.#pool = pool;
+    const silence = new SilenceWatch(connection);
+    this.#silence = silence;
+    this.#pool.on("connect", (client) => silence.add(client)).on("remove", (client) => silence.remove(client));
     // An idle connection that dies is replaced by the pool; whoever needs one learns it from their own statement.
     this.#pool.on("error", () => {});
   }
 
   async session(): Promise<Session> {
     try {
-      return new PostgresSession(await this.#pool.connect(), this.label);
+      return new PostgresSession(await this.#pool.connect(), this.label, this.#silence);
     } catch (error) {
       throw toProblem(error, this.label);
     }
@@ -174,7 +221,9 @@ class PostgresDatabase implements Database {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#pool.end();
+    using silence = this.#silence;
+    await Promise.race([this.#pool.end(), sleep(CLOSE_MS, undefined, { ref: false })]);
+    silence.cut();
   }
 }
 

@@ -6,9 +6,33 @@ const NOTHING = "nothing was written by this statement; what was committed befor
 export const databaseUnreachable = defineProblem<{ where: string; reason: string }>({
   code: "DATABASE_UNREACHABLE",
   what: ({ where, reason }) => `no connection to the database at ${where}: ${reason}.`,
-  safe: () => "nothing was written on either side.",
+  safe: () => "nothing was written by this attempt; what was committed before stays.",
   next: () => [
     "check host, port and database name in crosswind.yaml, and that the server runs and accepts connections from here",
+    "crosswind doctor",
+  ],
+  retry: "after-fix",
+});
+
+export const connectionsUsedUp = defineProblem<{ where: string; reason: string }>({
+  code: "DATABASE_CONNECTIONS_USED_UP",
+  what: ({ where, reason }) => `the server at ${where} takes no more connections: ${reason}.`,
+  safe: () => "nothing was written by this attempt; what was committed before stays.",
+  next: () => [
+    "lower `lanes` in crosswind.yaml: each side is given at most that many connections and three more",
+    "or raise max_connections of the server, or the role's or the database's CONNECTION LIMIT",
+    "then run the same command: it goes on where it stopped",
+  ],
+  retry: "after-fix",
+});
+
+export const behindPooler = defineProblem<{ where: string }>({
+  code: "DATABASE_BEHIND_POOLER",
+  what: ({ where }) =>
+    `there is a connection pooler (PgBouncer, for one) in front of the server at ${where}: it drops the settings that a session begins with, read-only among them, and may give its statements to several sessions of the server.`,
+  safe: () => "nothing was read or written: the session was ended before its first statement.",
+  next: () => [
+    "name the server itself in crosswind.yaml, with its own host and port (5432, where the pooler has 6432)",
     "crosswind doctor",
   ],
   retry: "after-fix",

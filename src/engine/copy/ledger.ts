@@ -184,6 +184,16 @@ export async function readLeftOut(session: Session, run: string): Promise<readon
   );
 }
 
+/** Runs of the source that stay as they are on the target, from now on, besides those that the plan settled. */
+export async function addKeptRuns(session: Session, run: string, runs: readonly RunKey[]): Promise<void> {
+  await session.query(
+    `update crosswind.run set selection = jsonb_set(selection, '{kept}',
+       coalesce(selection -> 'kept', '{"keptObjects": {}, "keptRuns": []}'::jsonb)
+       || jsonb_build_object('keptRuns', coalesce(selection -> 'kept' -> 'keptRuns', '[]'::jsonb) || $2::jsonb)) where id = $1`,
+    [run, JSON.stringify(runs.map(({ dag_id, run_id }) => ({ dag_id, run_id })))],
+  );
+}
+
 /** Runs of a DAG that were left out and have come since. */
 export async function forgetLeftOut(
   session: Session,

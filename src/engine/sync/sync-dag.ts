@@ -9,10 +9,11 @@ import { settleIdRules } from "../copy/id-rules.ts";
 import * as ledger from "../copy/ledger.ts";
 import { RowCopier, type RowCopierParts } from "../copy/row-copier.ts";
 import { openReadSnapshot, type ReadSnapshot } from "../copy/snapshot.ts";
-import { literal, type ResolvedSelection, unfinishedRuns } from "../select/filters.ts";
+import { type KeptOnTarget, literal, type ResolvedSelection, unfinishedRuns } from "../select/filters.ts";
 import { type IdRules, NO_ID_RULES, type Translation } from "../translate/translate.ts";
 import { assertMarkHolds, type Base, readBase } from "./base.ts";
 import { type ChangedRows, changesOf, reachOf } from "./changes.ts";
+import { runsOfTargetsOwn } from "./own-runs.ts";
 
 /** What the delta of one DAG wrote. */
 export interface DagDelta {
@@ -66,15 +67,27 @@ interface DagJob extends Shared {
   readonly handedOver: readonly string[];
 }
 
-async function selectDag({ job, snapshot, dag, dagRun, base, handedOver }: DagJob): Promise<ResolvedSelection> {
-  const { since, kept } = base.selection;
+/** Runs that the target made itself are kept there from now on: by later deltas and comparisons, too. */
+async function keepOwnRuns(target: Session, dagJob: DagJob): Promise<KeptOnTarget> {
+  const { base, snapshot } = dagJob;
+  const own = await runsOfTargetsOwn(target, { ...dagJob, source: snapshot.holder });
+  const kept = base.selection.kept ?? { keptObjects: {}, keptRuns: [] };
+  const known = new Set(kept.keptRuns.map((run) => JSON.stringify([run.dag_id, run.run_id])));
+  const added = own.filter((run) => !known.has(JSON.stringify([run.dag_id, run.run_id])));
+  if (added.length > 0) await ledger.addKeptRuns(target, base.run, added);
+  return { ...kept, keptRuns: [...kept.keptRuns, ...added] };
+}
+
+async function selectDag(target: Session, dagJob: DagJob): Promise<ResolvedSelection> {
+  const { job, snapshot, dag, dagRun, base, handedOver } = dagJob;
+  const { since } = base.selection;
   const open = await unfinishedRuns(snapshot.holder, dagRun, dag);
   return {
+    kept: await keepOwnRuns(target, dagJob),
     dags: [dag],
     leftOut: open.filter((run) => !handedOver.includes(run.run_id)),
     without: job.selection.without,
     ...(since === undefined ? {} : { since }),
-    ...(kept === undefined ? {} : { kept }),
   };
 }
 
@@ -144,7 +157,7 @@ export async function mergeHistory(
 
 async function bringDag(target: Session, dagJob: DagJob): Promise<DagDelta> {
   const { job, snapshot, dag, base } = dagJob;
-  const selection = await selectDag(dagJob);
+  const selection = await selectDag(target, dagJob);
   const rows = new RowCopier({ ...dagJob, selection });
   await rows.loadMaps();
   const history = rows.loadedBy("bulk").map(({ optimistic }) => optimistic);
