@@ -1,11 +1,9 @@
 import { Client } from "pg";
 import { expect, test } from "vitest";
-import { parseFernetKeys } from "../../src/airflow/codecs/index.ts";
-import { Secret } from "../../src/domain/secret.ts";
 import { addRun } from "../support/add-run.ts";
 import { anEnvironment, type Environment, migrate, type Ran } from "../support/an-environment.ts";
-import { compareTargets } from "../support/compare-targets.ts";
 import { freshDatabase } from "../support/database.ts";
+import { differencesToFreshCopy } from "../support/fresh-copy.ts";
 
 const LIKE = { dag: "cw_scheduled", run: "scheduled__2024-03-01T00:00:00+00:00" } as const;
 
@@ -27,23 +25,6 @@ function written({ json }: Ran): readonly string[] {
   return entities
     .filter(({ inserted, updated }) => inserted + updated > 0)
     .map(({ entity, inserted, updated }) => `${entity} +${inserted} ~${updated}`);
-}
-
-/** What a copy into a fresh target would have given, and the target has not: sentences, none when they are equal. */
-async function differencesToFreshCopy(environment: Environment): Promise<readonly string[]> {
-  await using empty = await anEnvironment({ source: "nothing" });
-  const env = { TARGET_DATABASE_URL: empty.target.url };
-  for (const args of [
-    ["plan", "-o", "fresh.json"],
-    ["apply", "fresh.json"],
-  ]) {
-    const { code, output } = await environment.run(args, { env });
-    expect(code, output).toBe(0);
-  }
-  const keys = parseFernetKeys(new Secret(environment.variables["TARGET_FERNET_KEY"] ?? ""));
-  const differences = await compareTargets(empty.target.url, environment.target.url, keys);
-  // The first copy left room for later ids when there were fewer of them.
-  return differences.filter((each) => !each.startsWith("sequence "));
 }
 
 async function aMigrated(): Promise<Environment> {

@@ -97,10 +97,39 @@ export function chunkOf(run: string, spec: ChunkSpec): Chunk {
   return { run, entity: spec.entity, name: spec.name, ...(source === undefined ? {} : { source }) };
 }
 
+const JOIN = /\bjoin (\w+) (\w+) on (.+?)(?= (?:left )?join |$)/gs;
+const SAME = /^(\w+)\.(\w+) = (\w+)\.(\w+)$/;
+
+/** Columns of `s` and of the joined table that are equal; undefined where the join hangs on anything else. */
+function equalColumns(
+  condition: string,
+  alias: string,
+): readonly (readonly [own: string, joined: string])[] | undefined {
+  const pairs = condition.split(" and ").map((part) => SAME.exec(part.trim()));
+  const columns = pairs.map((match) => {
+    const [, left, first = "", right, second = ""] = match ?? [];
+    if (left === alias && right === "s") return [second, first] as const;
+    return left === "s" && right === alias ? ([first, second] as const) : undefined;
+  });
+  return columns.every((pair) => pair !== undefined) ? columns : undefined;
+}
+
+/**
+ * True where a joined row is younger than the mark. Where the join hangs on `s` alone, the few young rows are looked up and compared with `s`: only
+ * rows that have changed are joined then, of a million.
+ */
+function joinedSince([, table, alias = "", condition = ""]: RegExpExecArray, young: (alias: string) => Sql): Sql {
+  const columns = equalColumns(condition, alias);
+  if (columns === undefined) return young(alias);
+  const own = columns.map(([name]) => `s.${name}`).join(", ");
+  const joined = columns.map(([, name]) => `${alias}.${name}`).join(", ");
+  return `(${own}) in (select ${joined} from ${table} ${alias} where ${young(alias)})`;
+}
+
 /** Rows changed since a mark, of every table that the entity is read from: by age, which a wrapped counter does not fool. A superset is fine. */
 export function changedSince(from: Sql | undefined, xid: string): Sql {
   // A joined subquery has no transaction ids.
   if (/\bjoin \(/.test(from ?? "")) return "true";
-  const aliases = ["s", ...[...(from ?? "").matchAll(/\bjoin \w+ (\w+) on\b/g)].map((match) => match[1] as string)];
-  return `(${aliases.map((alias) => `age(${alias}.xmin) <= age('${Number(xid)}'::xid)`).join(" or ")})`;
+  const young = (alias: string) => `age(${alias}.xmin) <= age('${Number(xid)}'::xid)`;
+  return `(${[young("s"), ...[...(from ?? "").matchAll(JOIN)].map((join) => joinedSince(join, young))].join(" or ")})`;
 }

@@ -12,7 +12,7 @@ import { restoreAll } from "./indexes.ts";
 import * as ledger from "./ledger.ts";
 import { makeRoom } from "./replace-runs.ts";
 import { RowCopier, type RowCopierParts } from "./row-copier.ts";
-import { openReadSnapshot } from "./snapshot.ts";
+import { openReadSnapshot, readDeleted } from "./snapshot.ts";
 
 /**
  * A copy in this process: its read snapshot, its id rules and its selection. Opened once per process and run; after a crash the next process
@@ -35,6 +35,7 @@ export class CopyRun implements AsyncDisposable {
 
   /** Opens the run on both sides. Idempotent: whatever an earlier life left half done is put right first. */
   static async open(job: CopyJob): Promise<CopyRun> {
+    const deleted = await readDeleted(job.source);
     const snapshot = await openReadSnapshot(job.source);
     try {
       await using target = await job.target.session();
@@ -61,6 +62,7 @@ export class CopyRun implements AsyncDisposable {
             source: job.identity,
             mark,
             filenodes,
+            deleted,
             planned: job.selection,
             selection,
           });

@@ -17,6 +17,7 @@ const TABLES = `
     started_at timestamptz not null default now(), finished_at timestamptz);
   alter table crosswind.run add column if not exists kind text not null default 'copy';
   alter table crosswind.run add column if not exists timeline text;
+  alter table crosswind.run add column if not exists deleted jsonb;
   create table if not exists crosswind.dag_owner (
     source text not null, dag_id text not null, owner text not null, since timestamptz not null default now(), primary key (source, dag_id));
   create table if not exists crosswind.chunk (
@@ -108,6 +109,8 @@ interface BeginOptions {
   readonly selection: ResolvedSelection;
   /** Default: `copy`. */
   readonly kind?: "copy" | "sync";
+  /** By source table: how many rows its statistics say were ever deleted. */
+  readonly deleted?: Readonly<Record<string, string>>;
 }
 
 /** Records the run with its mark and its resolved selection; a run that goes on records its next ones. */
@@ -115,10 +118,10 @@ export async function beginRun(session: Session, options: BeginOptions): Promise
   const { run, source, mark, filenodes } = options;
   const { leftOut, ...rest } = options.selection;
   await session.query(
-    `insert into crosswind.run (id, source, mark_xid, mark, filenodes, planned, selection, timeline, kind)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    `insert into crosswind.run (id, source, mark_xid, mark, filenodes, planned, selection, timeline, kind, deleted)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
      on conflict (id) do update set mark_xid = excluded.mark_xid, mark = excluded.mark, filenodes = excluded.filenodes,
-       selection = excluded.selection, timeline = excluded.timeline`,
+       selection = excluded.selection, timeline = excluded.timeline, deleted = excluded.deleted`,
     [
       run,
       source,
@@ -129,6 +132,7 @@ export async function beginRun(session: Session, options: BeginOptions): Promise
       JSON.stringify(rest),
       mark.timeline ?? null,
       options.kind ?? "copy",
+      options.deleted === undefined ? null : JSON.stringify(options.deleted),
     ],
   );
   await session.query("delete from crosswind.left_out_run where run = $1", [run]);

@@ -11,8 +11,13 @@ export interface Mark {
   readonly timeline?: string;
 }
 
-/** A standby tells what it replays; a primary what it writes, which a promotion changes at once. Source: PostgreSQL manual, system administration functions. */
-const TIMELINE = `select case when pg_is_in_recovery() then (select timeline_id::text from pg_control_checkpoint())
+/**
+ * A standby tells what it replays, a primary what it writes, which a promotion changes at once. The control file of a standby whose own primary was
+ * replaced names the new timeline only with the next restart point or page written; its receiver at once, to roles that may read all statistics.
+ * Source: PostgreSQL manual, system administration functions and `pg_stat_wal_receiver`.
+ */
+const TIMELINE = `select case when pg_is_in_recovery() then greatest((select timeline_id from pg_control_checkpoint()),
+    (select min_recovery_end_timeline from pg_control_recovery()), (select received_tli from pg_stat_wal_receiver))::text
   else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int::text end as timeline`;
 
 /** Asked on a session of its own: a refusal would end the holder's transaction. */
@@ -100,4 +105,19 @@ export async function openReadSnapshot(source: Database): Promise<ReadSnapshot> 
     await holder[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/**
+ * By table: how many rows were ever deleted, as the server's statistics have it, with when these were reset. Taken before a read snapshot: what is
+ * deleted later makes another number sooner or later. Empty where the server does not tell.
+ */
+export async function readDeleted(source: Database): Promise<Readonly<Record<string, string>>> {
+  await using session = await source.session();
+  const rows = await session
+    .query<{ name: string; deleted: string }>(
+      `select t.relname as name, concat_ws(' ', t.n_tup_del, d.stats_reset, pg_postmaster_start_time()) as deleted
+       from pg_stat_user_tables t, pg_stat_database d where t.schemaname = 'public' and d.datname = current_database()`,
+    )
+    .catch(() => []);
+  return Object.fromEntries(rows.map(({ name, deleted }) => [name, deleted]));
 }

@@ -12,14 +12,18 @@ export interface Base {
   readonly at: string;
   readonly mark: Mark;
   readonly filenodes: Readonly<Record<string, string>>;
+  /** By source table: how many rows its statistics said were ever deleted, when the base began. Empty where it is not known. */
+  readonly deleted: Readonly<Record<string, string>>;
   readonly selection: ResolvedSelection;
   readonly planned: Selection;
   /** Entities of which any run brought rows of this source. */
   readonly begun: ReadonlySet<string>;
 }
 
-const NEWEST = `select id::text as run, started_at as at, finished_at is not null as done, mark_xid::text as xid, mark, timeline,
-    filenodes, selection, planned from crosswind.run where source = $1 order by finished_at is null, started_at desc limit 1`;
+/** Columns that came later are read so that a ledger of before has them, too: it is not changed by looking. */
+const NEWEST = `select id::text as run, started_at as at, finished_at is not null as done, mark_xid::text as xid, mark, filenodes, selection, planned,
+    to_jsonb(r) ->> 'timeline' as timeline, to_jsonb(r) -> 'deleted' as deleted
+  from crosswind.run r where source = $1 order by finished_at is null, started_at desc limit 1`;
 
 interface BaseRow extends Record<string, unknown> {
   readonly run: string;
@@ -29,6 +33,7 @@ interface BaseRow extends Record<string, unknown> {
   readonly mark: string;
   readonly timeline: string | null;
   readonly filenodes: Readonly<Record<string, string>>;
+  readonly deleted: Readonly<Record<string, string>> | null;
   readonly selection: Omit<ResolvedSelection, "leftOut">;
   readonly planned: Selection;
 }
@@ -64,6 +69,7 @@ export async function readBase(target: Session, where: Where): Promise<Base> {
     at: at.toISOString(),
     mark: { xid, snapshot: mark, ...(timeline === null ? {} : { timeline }) },
     filenodes,
+    deleted: row.deleted ?? {},
     selection: { ...row.selection, leftOut: await ledger.readLeftOut(target, run) },
     planned,
     begun: new Set(begun.map(({ entity }) => entity)),

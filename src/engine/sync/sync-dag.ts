@@ -1,6 +1,6 @@
 import { dagRun as dagRunEntity } from "../../airflow/entities/dag-run.ts";
 import { handOverStatements } from "../../airflow/hand-over.ts";
-import type { Entity } from "../../domain/entity.ts";
+import type { Entity, Sql } from "../../domain/entity.ts";
 import type { Session } from "../../ports/database.ts";
 import { writeChunk } from "../copy/copy-chunk.ts";
 import { allLanes, type CopyJob, dagRunOf } from "../copy/copy-context.ts";
@@ -10,7 +10,7 @@ import * as ledger from "../copy/ledger.ts";
 import { RowCopier, type RowCopierParts } from "../copy/row-copier.ts";
 import { openReadSnapshot, type ReadSnapshot } from "../copy/snapshot.ts";
 import { type KeptOnTarget, literal, type ResolvedSelection, unfinishedRuns } from "../select/filters.ts";
-import { type IdRules, NO_ID_RULES, type Translation } from "../translate/translate.ts";
+import { type IdRules, identifier, NO_ID_RULES, type Translation } from "../translate/translate.ts";
 import { assertMarkHolds, type Base, readBase } from "./base.ts";
 import { type ChangedRows, changesOf, reachOf } from "./changes.ts";
 import { runsOfTargetsOwn } from "./own-runs.ts";
@@ -98,22 +98,34 @@ export interface DagRows {
   readonly changes: (translation: Translation) => readonly ChangedRows[];
 }
 
-/** History of no DAG that a DAG's history points to: a run was started by events that tasks of other DAGs have reported. */
-function isReferredTo({ id }: Entity, rows: RowCopier): boolean {
-  const others = rows.loadedBy("bulk").filter(({ optimistic: { entity } }) => entity.id !== id);
-  return others.some(({ optimistic: { entity } }) =>
-    Object.values(entity.fields).some((field) => field.references === id),
-  );
+/** Rows of no DAG that the DAG's history points to: a run was started by events that tasks of other DAGs have reported. */
+function referredTo({ id, serial }: Entity, { rows, dag }: DagRows): Sql | undefined {
+  const referring = rows.loadedBy("bulk").flatMap(({ optimistic }) => {
+    const { scope, fields } = optimistic.entity;
+    if (scope.of === "environment" || serial === undefined) return [];
+    const names = Object.keys(fields).filter((name) => fields[name]?.references === id);
+    const ofDag = `r.${identifier(scope.dag)} = ${literal(dag)}`;
+    return names.map(
+      (name) =>
+        `c.${identifier(serial.field)} in (select r.${identifier(name)} from (${optimistic.canonical()}) r where ${ofDag})`,
+    );
+  });
+  return referring.length === 0 ? undefined : `(${referring.join(" or ")})`;
 }
 
+/** Two deltas that bring the same row at once: the second waits for the first, and finds it there. */
+const SHARED_ROWS = "select pg_advisory_xact_lock(hashtext('airflow-crosswind shared rows'))";
+
 /** Merges one entity's changed rows of a DAG within the target session's transaction. */
-async function mergeEntity(target: Session, translation: Translation, { rows, snapshot, dag, changes }: DagRows) {
+async function mergeEntity(target: Session, translation: Translation, of: DagRows) {
+  const { rows, snapshot, dag, changes } = of;
   const { entity } = translation;
   const sum = { read: 0, inserted: 0, updated: 0 };
   const { scope } = entity;
-  if (scope.of === "environment" && !isReferredTo(entity, rows)) return sum;
+  const ofDag = scope.of === "environment" ? referredTo(entity, of) : `c.${scope.dag} = ${literal(dag)}`;
+  if (ofDag === undefined) return sum;
+  if (scope.of === "environment") await target.query(SHARED_ROWS);
   const lanes = rows.lanes(entity.id);
-  const ofDag = scope.of === "environment" ? "true" : `c.${scope.dag} = ${literal(dag)}`;
   for (const { name, source, canonical } of changes(translation)) {
     await using session = await snapshot.session();
     const chunk = {

@@ -10,9 +10,9 @@ import { settleIdRules } from "../copy/id-rules.ts";
 import { restoreAll } from "../copy/indexes.ts";
 import * as ledger from "../copy/ledger.ts";
 import { RowCopier } from "../copy/row-copier.ts";
-import { openReadSnapshot, type ReadSnapshot } from "../copy/snapshot.ts";
+import { openReadSnapshot, type ReadSnapshot, readDeleted } from "../copy/snapshot.ts";
 import { type LeftOutRun, type ResolvedSelection, resolveSelection } from "../select/filters.ts";
-import { identifier, NO_ID_RULES } from "../translate/translate.ts";
+import { identifier, NO_ID_RULES, type Translation } from "../translate/translate.ts";
 import type { Ownership } from "../verify/row-queries.ts";
 import { assertMarkHolds, type Base, readBase } from "./base.ts";
 import { changesOf, type Reach, reachOf } from "./changes.ts";
@@ -57,7 +57,11 @@ export interface SyncSummary {
   readonly liveOnTarget: readonly string[];
 }
 
+type Deleted = Readonly<Record<string, string>>;
+
 interface Opened {
+  /** By source table: what its statistics say of deleted rows now. */
+  readonly deletedNow: Deleted;
   readonly job: SyncJob;
   readonly snapshot: ReadSnapshot;
   readonly base: Base;
@@ -113,7 +117,14 @@ async function select(
   };
 }
 
-async function begin(job: SyncJob, snapshot: ReadSnapshot, target: Session): Promise<Opened> {
+interface Begin {
+  readonly job: SyncJob;
+  readonly snapshot: ReadSnapshot;
+  readonly target: Session;
+  readonly deletedNow: Deleted;
+}
+
+async function begin({ job, snapshot, target, deletedNow }: Begin): Promise<Opened> {
   const base = await readBase(target, { identity: job.identity, label: job.target.label });
   if (job.source.landed === undefined) assertMarkHolds(base, snapshot.mark);
   await ledger.createLedger(target);
@@ -126,7 +137,8 @@ async function begin(job: SyncJob, snapshot: ReadSnapshot, target: Session): Pro
   const { mark } = snapshot;
   const { run, identity, selection: planned, targetSide } = job;
   const ids = await target.transaction(async () => {
-    await ledger.beginRun(target, { run, source: identity, mark, filenodes, planned, selection, kind: "sync" });
+    const begun = { run, source: identity, mark, filenodes, planned, selection, deleted: deletedNow };
+    await ledger.beginRun(target, { ...begun, kind: "sync" });
     return await settleIdRules(source, target, { translations, identity, targetRelease: targetSide.release });
   });
   const rows = new RowCopier({ job, snapshot, selection, dagRun, ids });
@@ -137,7 +149,7 @@ async function begin(job: SyncJob, snapshot: ReadSnapshot, target: Session): Pro
   const reach = reachOf(base.selection, selection, await copiedOf(target, selection.leftOut, base));
   const ownRuns = dagRunOf({ sourceSide: job.targetSide }, dagRunEntity);
   const owned = { rules, resolved: selection, dagRun: ownRuns, target: job.targetSide };
-  return { job, snapshot, base, reach, rows, filenodes, owned };
+  return { job, snapshot, base, reach, rows, filenodes, owned, deletedNow };
 }
 
 async function bring({ job, base, reach, rows, filenodes }: Opened, entity: Entity): Promise<SyncedEntity> {
@@ -172,12 +184,21 @@ async function bringAll(opened: Opened): Promise<readonly SyncedEntity[]> {
   return synced;
 }
 
-async function findAllDeleted({ job, snapshot, rows, owned }: Opened): Promise<readonly DeletedRows[]> {
+/** The statistics of the table say that no row was deleted since the base began. They may lag: the next delta sees another number then. */
+function isUntouched({ base, filenodes, deletedNow }: Opened, { sourceTable }: Translation): boolean {
+  const before = base.deleted[sourceTable];
+  const isSameFile = base.filenodes[sourceTable] === filenodes[sourceTable];
+  return before !== undefined && before === deletedNow[sourceTable] && isSameFile;
+}
+
+async function findAllDeleted(opened: Opened): Promise<readonly DeletedRows[]> {
+  const { job, snapshot, rows, owned } = opened;
   if (job.source.landed !== undefined && job.deletions === "keep") return [];
   const deleted: DeletedRows[] = [];
   // Children first: they refer to their parents.
   for (const { optimistic } of rows.all.toReversed()) {
     if (job.signal.aborted) throw problems.syncStopped({ entity: `deletions of ${optimistic.entity.title}` });
+    if (job.deletions === "keep" && isUntouched(opened, optimistic)) continue;
     await using source = await snapshot.session();
     await using target = await job.target.session();
     const options = { rows, owned, deletions: job.deletions };
@@ -194,10 +215,11 @@ async function findAllDeleted({ job, snapshot, rows, owned }: Opened): Promise<r
  * live on the target are left alone. Throws SYNC_* and what stops a copy.
  */
 export async function runSync(job: SyncJob): Promise<SyncSummary> {
+  const deletedNow = await readDeleted(job.source);
   await using snapshot = await openReadSnapshot(job.source);
   await using target = await job.target.session();
   job.onEvent({ kind: "phase", phase: "prepare" });
-  const opened = await begin(job, snapshot, target);
+  const opened = await begin({ job, snapshot, target, deletedNow });
   const entities = await bringAll(opened);
   job.onEvent({ kind: "phase", phase: "finish" });
   const deleted = await findAllDeleted(opened);
