@@ -43,6 +43,7 @@ export async function gatherEvidence(config: Config, options: CompleteOptions): 
   if (differences > 0 && options.accepted === undefined) throw problems.differencesLeft({ count: differences });
   await using source = await sides.source.session();
   return {
+    identity,
     source: probed.source.facts.label,
     target: probed.target.facts.label,
     airflow: { source: probed.source.facts.airflow, target: probed.target.facts.airflow },
@@ -56,14 +57,14 @@ export async function gatherEvidence(config: Config, options: CompleteOptions): 
 }
 
 /** Removes what Crosswind keeps in databases that are a Postgres. Gives the sides that had something. */
-export async function removeRecords(config: Config): Promise<readonly ("source" | "target")[]> {
+export async function removeRecords(config: Config, identity: string): Promise<readonly ("source" | "target")[]> {
   const removed: ("source" | "target")[] = [];
   for (const name of ["source", "target"] as const) {
     const url = config[name].database;
     if (isRaw(url)) continue;
     await using database = openPostgres({ url, name });
     await using session = await database.session();
-    if (await removeLedger(session)) removed.push(name);
+    if (await removeLedger(session, identity)) removed.push(name);
   }
   return removed;
 }

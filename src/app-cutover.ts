@@ -7,10 +7,11 @@ import { openPostgres } from "./databases/postgres/postgres.ts";
 import type { Config } from "./domain/config.ts";
 import { NO_CONFLICTS } from "./domain/plan.ts";
 import { holdTarget } from "./engine/copy/hold-target.ts";
-import { readIdRules, readPlannedSelection } from "./engine/copy/ledger.ts";
+import { readPlannedSelection } from "./engine/copy/ledger.ts";
 import { CutoverLedger, isOnItsWay, readSwitches, takeLease } from "./engine/cutover/cutover-ledger.ts";
 import { type Gate, type Override, override, readGate, redConditions } from "./engine/cutover/gate.ts";
 import * as problems from "./engine/cutover/problems.ts";
+import { isUnderWay, isUnfinished } from "./engine/cutover/switch-dag.ts";
 import type { CutoverEvent, DagSwitch, Direction } from "./engine/cutover/switch-state.ts";
 import { type Clock, type Switchboard, USUAL_TIMES } from "./engine/cutover/switchboard.ts";
 import { AT_ONCE, restoreAll, switchWave, type WaveReport } from "./engine/cutover/wave.ts";
@@ -73,31 +74,27 @@ async function forwardMoves(opened: Opened, signal: AbortSignal): Promise<Moves>
 
 /** The work done on the target goes back to the source; merged once more, it must find every row there. */
 async function backMoves(opened: Opened): Promise<Moves> {
-  const { config, sides, probed, resources } = opened;
+  const { config, probed, resources } = opened;
   const { codecs, ...job } = await jobOf(opened);
   const { sourceKeys, targetKeys } = codecs;
-  const maxSessions = config.lanes + 3;
+  // Each DAG that goes back holds two on the target's side (its snapshot and what is read of it) and one on the source's.
+  const maxSessions = 3 * AT_ONCE + 2;
   const source = resources.use(
     openPostgres({ url: config.target.database, name: "target", readOnly: true, maxSessions }),
   );
   const target = resources.use(openPostgres({ url: config.source.database, name: "source", maxSessions }));
-  await using session = await sides.target.session();
-  const forwardRules = await readIdRules(session, probed.source.facts.identity);
-  const deltas = await openReturnDeltas(
-    {
-      ...job,
-      source,
-      target,
-      sourceSide: probed.target.side,
-      targetSide: probed.source.side,
-      identity: probed.target.facts.identity,
-      codecs: {
-        ...(targetKeys === undefined ? {} : { sourceKeys: targetKeys }),
-        ...(sourceKeys === undefined ? {} : { targetKeys: sourceKeys }),
-      },
+  const deltas = await openReturnDeltas({
+    ...job,
+    source,
+    target,
+    sourceSide: probed.target.side,
+    targetSide: probed.source.side,
+    identity: probed.target.facts.identity,
+    codecs: {
+      ...(targetKeys === undefined ? {} : { sourceKeys: targetKeys }),
+      ...(sourceKeys === undefined ? {} : { targetKeys: sourceKeys }),
     },
-    { forwardRules },
-  );
+  });
   const bring = async ({ dagId, liveXid }: DagSwitch) => {
     if (liveXid === undefined) throw problems.notSwitched({ dag: dagId });
     return await deltas.bring(dagId, liveXid);
@@ -131,8 +128,9 @@ async function openSwitchboard(
   const ledger = await CutoverLedger.open(sides.target, by);
   // A process that died may have begun a call: what it wrote is written by then.
   const deadlineMs = Math.max(source.control.deadlineMs, target.control.deadlineMs);
-  const isLeft = (await ledger.readUnderWay()).length > 0;
-  const lease = resources.use(await takeLease(sides.target, isLeft ? deadlineMs : 0));
+  const settleMs = async () =>
+    (await ledger.readAll()).some((kept) => isUnderWay(kept) || isUnfinished(kept)) ? deadlineMs : 0;
+  const lease = resources.use(await takeLease(sides.target, settleMs));
   const [from, to] = direction === "forward" ? [source, target] : [target, source];
   const times = { ...USUAL_TIMES, ...(options.drainMs === undefined ? {} : { drainMs: options.drainMs }) };
   const { signal: stop, onEvent, handsOver = false } = options;
@@ -205,11 +203,19 @@ export async function cutover(
   return await switchWave(board, dagIds, options.watchMs);
 }
 
+/** Switched to the target, or on its way back already. */
+function mayGoBack({ state, direction }: DagSwitch): boolean {
+  return direction === "back" ? state !== "reversed" : state === "live" || state === "settled";
+}
+
 /** Switches DAGs back from target to source, with the work done since. Throws CUTOVER_*, CONTROL_*. */
 export async function reverse(config: Config, dagIds: readonly string[], options: CutoverOptions): Promise<WaveReport> {
   await using resources = new AsyncDisposableStack();
   const board = await openSwitchboard(config, { ...options, direction: "back" }, resources);
-  return await switchWave(board, dagIds, 0);
+  const there = new Set((await board.ledger.readAll()).filter(mayGoBack).map(({ dagId }) => dagId));
+  const going = dagIds.filter((dagId) => there.has(dagId));
+  if (going.length === 0) throw problems.notSwitched({ dag: dagIds.join(", ") });
+  return await switchWave(board, going, 0);
 }
 
 /** Gives up every switch that is under way, in both directions: both sides as they were before it. */

@@ -17,7 +17,7 @@ import { holdTarget } from "./engine/copy/hold-target.ts";
 import { isBegun, readPlannedSelection } from "./engine/copy/ledger.ts";
 import { applyUnderWay } from "./engine/copy/problems.ts";
 import { assertLanded } from "./engine/land/land.ts";
-import { assertPlanHolds, makePlan, probeBoth, selectedEntities } from "./engine/plan/make-plan.ts";
+import { assertPlanHolds, conflictsNow, makePlan, probeBoth, selectedEntities } from "./engine/plan/make-plan.ts";
 import type { PlanJob } from "./engine/plan/plan-job.ts";
 import type { ProbedSide } from "./engine/probe/probe-side.ts";
 import { ledgerOf } from "./engine/upload/land-target.ts";
@@ -115,7 +115,7 @@ export function migrationJob(
 
 /**
  * Compares what was copied with the source, and repairs it where asked to; else it writes nothing. Throws LANDING_UNFIT,
- * VERIFY_REPAIR_NEEDS_POSTGRES, APPLY_UNDER_WAY where something is to be repaired, and whatever stops the comparison.
+ * VERIFY_REPAIR_NEEDS_POSTGRES, TARGET_KEY_UNFIT and APPLY_UNDER_WAY where something is to be repaired, and whatever stops the comparison.
  */
 export async function verifyEnvironment(config: Config, options: VerifyOptions): Promise<VerifyReport> {
   await using sides = await openSides(config, options);
@@ -126,6 +126,10 @@ export async function verifyEnvironment(config: Config, options: VerifyOptions):
   const probed = await probeBoth(sides);
   // What was copied is compared, also where the configuration has been changed since, or flags had narrowed the plan.
   const select = (await readPlannedSelection(sides.target, probed.source.facts.identity)) ?? config.select;
+  if (options.repair !== undefined) {
+    const opened = planJob(config, sides, { acceptLoss: true, now: options.now(), version: "", id: "" });
+    await conflictsNow({ ...opened, selection: select });
+  }
   const job = { ...migrationJob(config, sides, { probed, selection: select }), ...options };
   return await verifyCopy({ ...job, lanes: config.lanes });
 }

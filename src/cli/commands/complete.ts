@@ -45,7 +45,7 @@ export const completeCommand = defineCommand({
     await writeFile(resolve(world.cwd, files[0]), `${JSON.stringify(evidence, undefined, 2)}\n`);
     await writeFile(resolve(world.cwd, files[1]), evidencePage(evidence));
     if (!yes) throw notConfirmed({ file: files[1] });
-    return { value: { evidence, files, removed: await removeRecords(config) } };
+    return { value: { evidence, files, removed: await removeRecords(config, evidence.identity) } };
   },
   view: completeView,
 });

@@ -112,7 +112,9 @@ export const cutoverCommand = defineCommand({
       watchMs: watch * MINUTE_MS,
       onEvent: showCutover(world, { json }),
     });
-    const isDone = report.dags.every(({ state, reason }) => state !== "restored" && reason === undefined);
+    const isDone =
+      report.failed === undefined &&
+      report.dags.every(({ state, reason }) => state !== "restored" && reason === undefined);
     return { value: { gate, ...report }, exitCode: isDone ? EXIT.done : EXIT.blocked };
   },
   view: cutoverView,

@@ -41,7 +41,7 @@ export const reverseCommand = defineCommand({
       signal,
       onEvent: showCutover(world, { json }),
     });
-    const isDone = report.dags.every(({ state }) => state === "reversed");
+    const isDone = report.failed === undefined && report.dags.every(({ state }) => state === "reversed");
     return { value: report, exitCode: isDone ? EXIT.done : EXIT.blocked };
   },
   view: cutoverView,

@@ -71,7 +71,7 @@ function gateLines(gate: Gate | undefined, width: number): readonly string[] {
   ];
 }
 
-function human({ gate, dags }: CutoverResult, { width }: { readonly width: number }): string {
+function human({ gate, dags, failed }: CutoverResult, { width }: { readonly width: number }): string {
   const before = gateLines(gate, width);
   if (dags.length === 0)
     return [...before, gate === undefined ? "Nothing is under way." : "Nothing was switched."].join("\n");
@@ -82,6 +82,12 @@ function human({ gate, dags }: CutoverResult, { width }: { readonly width: numbe
     ...before,
     table([{ title: "DAG" }, { title: "state" }, { title: "next run on the target" }], rows),
     "",
+    ...(failed ?? []).map(({ dagId, what }) => wrap(`✗ ${printable(dagId)}: ${printable(what)}`, width, "")),
+    ...dags.flatMap(({ dagId, stayed }) =>
+      stayed === undefined
+        ? []
+        : [wrap(`! ${printable(dagId)}: open runs stay on the source: ${printable(stayed.join(", "))}`, width, "")],
+    ),
     ...reasons.map(({ dagId, reason = "" }) => wrap(`! ${printable(dagId)}: ${printable(reason)}`, width, "")),
     ...dags.flatMap(({ dagId, missed }) =>
       missed === undefined
@@ -101,7 +107,8 @@ function human({ gate, dags }: CutoverResult, { width }: { readonly width: numbe
 
 export const cutoverView: View<CutoverResult> = {
   human,
-  json: ({ gate, dags }) => ({
+  json: ({ gate, dags, failed }) => ({
+    ...(failed === undefined ? {} : { failed }),
     ...(gate === undefined ? {} : { gate: { conditions: gate.conditions, previews: gate.previews } }),
     dags: dags.map((kept) => ({ ...kept, pausedSeconds: pausedSeconds(kept) })),
   }),

@@ -1,11 +1,11 @@
 import type { Duplex, Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type ClientBase, Pool, type PoolClient } from "pg";
+import { Pool, type PoolClient } from "pg";
 import { from as copyFrom } from "pg-copy-streams";
 import type { Secret } from "../../domain/secret.ts";
 import type { Database, DescribedColumn, Row, Session } from "../../ports/database.ts";
 import { CopyOut } from "./copy-out.ts";
-import { toProblem } from "./errors.ts";
+import { sqlState, toProblem } from "./errors.ts";
 import { behindPooler } from "./problems.ts";
 import { SilenceWatch } from "./silence.ts";
 import { parsePostgresUrl } from "./url.ts";
@@ -33,6 +33,9 @@ const PINNED = [
   "-c search_path=public",
   "-c statement_timeout=0",
   "-c idle_in_transaction_session_timeout=0",
+  // A server that nobody answers any more lets go of its locks after two minutes; the system's own default is two hours.
+  "-c tcp_keepalives_idle=30",
+  "-c tcp_keepalives_interval=10",
   // Nobody's setting: it tells whether these arrived.
   "-c crosswind.pinned=yes",
 ].join(" ");
@@ -72,24 +75,25 @@ class PostgresSession implements Session {
     this.#where = where;
     this.#silence = silence;
     client.on("error", (error: Error) => {
-      this.#broken = error;
+      // The first says why; what follows only that the connection is gone.
+      this.#broken ??= error;
     });
   }
 
   async query<R extends Row = Row>(sql: string, values: readonly unknown[] = []): Promise<readonly R[]> {
-    this.#silence.note(this.#client, "answer");
+    this.#silence.begin(this.#client);
     try {
       const result = await this.#client.query<R>(sql, [...values]);
       return result.rows;
     } catch (error) {
-      throw toProblem(error, this.#where);
+      throw toProblem(this.#reasonOf(error), this.#where);
     } finally {
-      this.#silence.note(this.#client, "nothing");
+      this.#silence.end(this.#client);
     }
   }
 
   async describe(sql: string): Promise<readonly DescribedColumn[]> {
-    this.#silence.note(this.#client, "answer");
+    this.#silence.begin(this.#client);
     try {
       const result = await this.#client.query({ text: `select * from (${sql}) described limit 0`, rowMode: "array" });
       const types = await this.query<{ type: string }>(
@@ -98,15 +102,15 @@ class PostgresSession implements Session {
       );
       return result.fields.map((field, index) => ({ name: field.name, type: types[index]?.type ?? "unknown" }));
     } catch (error) {
-      throw toProblem(error, this.#where);
+      throw toProblem(this.#reasonOf(error), this.#where);
     } finally {
-      this.#silence.note(this.#client, "nothing");
+      this.#silence.end(this.#client);
     }
   }
 
   copyOut(select: string, format: keyof typeof COPY_FORMATS = "binary"): Readable {
     const stream = this.#client.query(new CopyOut(`copy (${select}) to stdout (${COPY_FORMATS[format]})`));
-    this.#silence.note(this.#client, "answer");
+    this.#silence.begin(this.#client);
     return this.#translateErrors(stream);
   }
 
@@ -114,9 +118,7 @@ class PostgresSession implements Session {
     const stream = this.#client.query(
       copyFrom(`copy ${into} from stdin (format binary)`, { highWaterMark: COPY_BUFFER_BYTES }),
     );
-    this.#silence.note(this.#client, "rows");
-    // Every row was sent: what is missing is the server's word.
-    stream.once("prefinish", () => this.#silence.note(this.#client, "answer"));
+    this.#silence.begin(this.#client, () => stream.writableEnded || stream.writableNeedDrain);
     return this.#translateErrors(stream) as unknown as Duplex;
   }
 
@@ -152,22 +154,31 @@ class PostgresSession implements Session {
     this.#client.release(this.#broken ?? this.#copying);
   }
 
+  /** Of a connection that ended while nothing was asked, the server's own last words: a standby that was in the way of its primary, for one. */
+  #reasonOf(error: unknown): unknown {
+    return sqlState(this.#broken) !== undefined && sqlState(error) === undefined ? this.#broken : error;
+  }
+
   #translateErrors<S extends Readable | NodeJS.WritableStream>(stream: S): S {
     this.#copying = true;
     const done = () => {
       this.#copying = false;
-      this.#silence.note(this.#client, "nothing");
+      this.#silence.end(this.#client);
     };
     stream.once("end", done).once("finish", done);
     const emit = stream.emit.bind(stream);
     stream.emit = ((event: string, ...args: unknown[]) =>
-      event === "error" ? emit(event, toProblem(args[0], this.#where)) : emit(event, ...(args as []))) as S["emit"];
+      event === "error"
+        ? emit(event, toProblem(this.#reasonOf(args[0]), this.#where))
+        : emit(event, ...(args as []))) as S["emit"];
     return stream;
   }
 }
 
 /** A new session is the server's own, with the settings that it began with. Throws DATABASE_BEHIND_POOLER. */
-async function assure(client: ClientBase, at: { readonly where: string; readonly timeoutMs: number }): Promise<void> {
+async function assure(client: PoolClient, at: { readonly where: string; readonly timeoutMs: number }): Promise<void> {
+  // A connection that is lost meanwhile is told by the query; without a listener it would end the process.
+  client.on("error", () => {});
   // The driver takes a timeout with each query, which its types leave out.
   const query = { text: ASSURE, query_timeout: at.timeoutMs };
   const { rows } = await client.query<{ pinned: boolean }>(query);
@@ -197,7 +208,9 @@ class PostgresDatabase implements Database {
       options: `${PINNED} ${TUNED}${readOnly}`,
       max: options.maxSessions ?? 4,
       connectionTimeoutMillis: connectTimeoutMs,
-      onConnect: (client) => assure(client, { where: this.label, timeoutMs: connectTimeoutMs }),
+      verify: (client, done) => {
+        assure(client, { where: this.label, timeoutMs: connectTimeoutMs }).then(() => done(), done);
+      },
     });
     this.#pool = pool;
     const silence = new SilenceWatch(connection);

@@ -13,8 +13,8 @@ const ANSWER_MS = 20_000;
 const WAIT_FOR_US = `select pid from pg_stat_activity
   where pid = any($1::int[]) and wait_event in ('ClientRead', 'ClientWrite')`;
 
-/** What a session waits for. `rows`: its server takes rows that another session has yet to bring. */
-export type Awaited = "nothing" | "answer" | "rows";
+/** Of a statement under way: true when it is the server's turn, false while rows for it are still to be brought. */
+export type IsServersTurn = () => boolean;
 
 /** Of the driver's client what its types leave out. */
 interface Inner {
@@ -24,7 +24,7 @@ interface Inner {
 
 interface Watched {
   readonly client: Inner;
-  awaited: Awaited;
+  asked: IsServersTurn | undefined;
   bytes: number;
   /** How many times in a row its server was seen waiting for us. */
   crossed: number;
@@ -42,10 +42,10 @@ function bytesOf({ connection: { stream } }: Inner): number {
   return stream.bytesRead + stream.bytesWritten;
 }
 
-function isWaiting({ awaited, client }: Watched): boolean {
+function isWaiting({ asked, client }: Watched): boolean {
   const { stream } = client.connection;
-  if (awaited === "nothing" || stream.isPaused()) return false;
-  return awaited === "answer" || stream.writableLength > 0;
+  if (asked === undefined || stream.isPaused()) return false;
+  return asked() || stream.writableLength > 0;
 }
 
 /** Ends a connection as one that was lost: SQLSTATE 08006, connection_failure. */
@@ -74,16 +74,23 @@ export class SilenceWatch implements Disposable {
   add(client: PoolClient): void {
     // The driver's types leave out what is needed of it.
     const inner = client as unknown as Inner;
-    this.#watched.set(client, { client: inner, awaited: "nothing", bytes: -1, crossed: 0 });
+    this.#watched.set(client, { client: inner, asked: undefined, bytes: -1, crossed: 0 });
   }
 
   remove(client: PoolClient): void {
     this.#watched.delete(client);
   }
 
-  note(client: PoolClient, awaited: Awaited): void {
+  /** A statement began. */
+  begin(client: PoolClient, asked: IsServersTurn = () => true): void {
     const watched = this.#watched.get(client);
-    if (watched !== undefined) Object.assign(watched, { awaited, bytes: -1, crossed: 0 });
+    if (watched !== undefined) Object.assign(watched, { asked, bytes: -1, crossed: 0 });
+  }
+
+  /** It has ended. */
+  end(client: PoolClient): void {
+    const watched = this.#watched.get(client);
+    if (watched !== undefined) watched.asked = undefined;
   }
 
   /** Cuts what is still open, without a word to the server. */

@@ -21,6 +21,8 @@ export interface SourceUse {
 
 /** What a migration was, for those who have to answer for it. */
 export interface Evidence {
+  /** The source database's identity, as the ledger knows it. */
+  readonly identity: string;
   readonly source: string;
   readonly target: string;
   readonly airflow: { readonly source: string; readonly target: string };
@@ -78,10 +80,20 @@ export async function readSourceUse(source: Session): Promise<SourceUse> {
   };
 }
 
-/** Removes the ledger: everything that Crosswind keeps in a database. False where there was none. */
-export async function removeLedger(session: Session): Promise<boolean> {
-  const [row] = await session.query<{ there: boolean }>("select to_regnamespace('crosswind') is not null as there");
-  if (row?.there !== true) return false;
-  await session.query("drop schema crosswind cascade");
-  return true;
+/**
+ * Removes what Crosswind keeps of the source in a database. The ledger goes as a whole where no other source has a run in it; else it stays, because
+ * that one's deltas and ids hang on it. Gives false where it stays or there is none.
+ */
+export async function removeLedger(session: Session, source: string): Promise<boolean> {
+  return await session.transaction(async () => {
+    const [row] = await session.query<{ there: boolean }>("select to_regnamespace('crosswind') is not null as there");
+    if (row?.there !== true) return false;
+    const others = await session.query("select 1 from crosswind.run where source <> $1 limit 1", [source]);
+    if (others.length === 0) {
+      await session.query("drop schema crosswind cascade");
+      return true;
+    }
+    await session.query("delete from crosswind.run where source = $1", [source]);
+    return false;
+  });
 }

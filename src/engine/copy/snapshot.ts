@@ -108,15 +108,17 @@ export async function openReadSnapshot(source: Database): Promise<ReadSnapshot> 
 }
 
 /**
- * By table: how many rows were ever deleted, as the server's statistics have it, with when these were reset. Taken before a read snapshot: what is
- * deleted later makes another number sooner or later. Empty where the server does not tell.
+ * By table: how many rows were ever deleted, as the server's statistics have it, with when these were reset, be it by a crash, after which only
+ * the background writer's say so. Taken before a read snapshot: what is deleted later makes another number sooner or later. Empty where the server
+ * does not tell; a standby counts nothing of what its primary deletes.
  */
 export async function readDeleted(source: Database): Promise<Readonly<Record<string, string>>> {
   await using session = await source.session();
   const rows = await session
     .query<{ name: string; deleted: string }>(
-      `select t.relname as name, concat_ws(' ', t.n_tup_del, d.stats_reset, pg_postmaster_start_time()) as deleted
-       from pg_stat_user_tables t, pg_stat_database d where t.schemaname = 'public' and d.datname = current_database()`,
+      `select t.relname as name, concat_ws(' ', t.n_tup_del, d.stats_reset, b.stats_reset, pg_postmaster_start_time()) as deleted
+       from pg_stat_user_tables t, pg_stat_database d, pg_stat_bgwriter b where t.schemaname = 'public' and d.datname = current_database()
+         and not pg_is_in_recovery() and current_setting('track_counts')::bool`,
     )
     .catch(() => []);
   return Object.fromEntries(rows.map(({ name, deleted }) => [name, deleted]));

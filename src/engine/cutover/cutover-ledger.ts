@@ -3,7 +3,7 @@ import type { Database, Session } from "../../ports/database.ts";
 import { createLedger, writeDagOwner } from "../copy/ledger.ts";
 import type { SideName } from "./automated-run.ts";
 import * as problems from "./problems.ts";
-import { type CutoverEvent, type DagSwitch, UNDER_WAY } from "./switch-state.ts";
+import type { CutoverEvent, DagSwitch } from "./switch-state.ts";
 
 /** In the target's database, beside the rows it is about: a DAG's state changes in the transaction that brings its rows. */
 const TABLES = `
@@ -117,11 +117,6 @@ export class CutoverLedger {
       dagId: dag_id,
     }));
   }
-
-  /** Switches that stopped half way: finished by going on, or restored. */
-  async readUnderWay(): Promise<readonly DagSwitch[]> {
-    return (await this.readAll()).filter(({ state }) => UNDER_WAY.includes(state));
-  }
 }
 
 /** The right to pause and unpause: one process at a time has it. */
@@ -136,10 +131,10 @@ const WAIT_MS = 5000;
 const POLL_MS = 200;
 
 /**
- * Takes the lease: a lock of the target's database, which goes with its connection. `settleMs`: how long a call may last that its last holder
- * began; that long it is waited before anything is read or done. Throws CUTOVER_UNDER_WAY.
+ * Takes the lease: a lock of the target's database, which goes with its connection. `settleMs`, asked when it is held: how long a call may last that
+ * its last holder began; that long it is waited before anything is read or done. Throws CUTOVER_UNDER_WAY.
  */
-export async function takeLease(target: Database, settleMs: number): Promise<Lease> {
+export async function takeLease(target: Database, settleMs: () => Promise<number>): Promise<Lease> {
   const session = await target.session();
   const dispose = () => session[Symbol.asyncDispose]();
   try {
@@ -149,7 +144,7 @@ export async function takeLease(target: Database, settleMs: number): Promise<Lea
       if (waited >= WAIT_MS) throw problems.cutoverUnderWay({ where: target.label });
       await sleep(POLL_MS);
     }
-    await sleep(settleMs);
+    await sleep(await settleMs());
   } catch (error) {
     await dispose();
     throw error;

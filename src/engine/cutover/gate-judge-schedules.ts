@@ -1,5 +1,6 @@
 import { formatMicros } from "../../airflow/timetables/micros.ts";
 import type { DueRun, Micros } from "../../airflow/timetables/timetable.ts";
+import type { DagInCode } from "./gate-code.ts";
 import { describeDate, describeSchedule, sameSchedule } from "./gate-code.ts";
 import type { GateDag, GateFacts, SideDag } from "./gate-facts.ts";
 import { countDags, type Judged, judgeEach } from "./gate-judged.ts";
@@ -17,6 +18,10 @@ function plain(title: string, read: (dag: SideDag) => string | undefined): Setti
 }
 
 /** What a DAG's file and an environment's defaults say together. */
+function hasTicks({ schedule }: DagInCode): boolean {
+  return schedule.timetable.kind !== "manual" && schedule.timetable.kind !== "assets";
+}
+
 const SETTINGS: readonly Setting[] = [
   {
     title: "schedule",
@@ -26,7 +31,8 @@ const SETTINGS: readonly Setting[] = [
   plain("time zone", ({ code }) => code && String(code.zone)),
   plain("start date", ({ code }) => code && describeDate(code.schedule.restriction.earliest)),
   plain("end date", ({ code }) => code && describeDate(code.schedule.restriction.latest)),
-  plain("catchup", ({ code }) => code && String(code.schedule.restriction.catchup)),
+  // Without ticks there is nothing to catch up with, and the releases' defaults differ.
+  plain("catchup", ({ code }) => code && (hasTicks(code) ? String(code.schedule.restriction.catchup) : "of no matter")),
   plain("max active runs", ({ state }) => state.maxActiveRuns?.toString()),
   plain("max active tasks", ({ state }) => state.maxActiveTasks?.toString()),
 ];

@@ -29,6 +29,12 @@ const STEPS: Readonly<Partial<Record<SwitchState, Step>>> = {
     const proving: DagSwitch = { ...kept, state: "proving" };
     const delta = await board.bring(kept);
     const what = `${delta.inserted} new and ${delta.updated} changed rows brought to the ${board.to.name}`;
+    if (kept.wasPaused && delta.openRuns.length > 0)
+      return await enter(
+        board,
+        { ...proving, stayed: delta.openRuns },
+        `${what}; open runs stay on the ${board.from.name}`,
+      );
     // A run that appeared meanwhile: somebody has triggered it, or unpaused the DAG.
     if (delta.openRuns.length > 0 && !kept.wasPaused)
       return await enter(
@@ -42,7 +48,8 @@ const STEPS: Readonly<Partial<Record<SwitchState, Step>>> = {
     const { clock } = await board.to.control.readHealth(board.signal);
     const differences = await board.verify(kept);
     if (differences > 0) {
-      const reason = `${differences} of its rows differ on the ${board.to.name}`;
+      const look = `crosswind verify --dag ${kept.dagId} tells them, crosswind sync --deletions carry takes over what was deleted`;
+      const reason = `${differences} of its rows differ on the ${board.to.name} (${look})`;
       throw problems.notProven({ dag: kept.dagId, reason });
     }
     const proof = await prove(board, kept.dagId, clock.at);
@@ -59,10 +66,14 @@ const STEPS: Readonly<Partial<Record<SwitchState, Step>>> = {
   },
 };
 
-/** Lets it run where it went as it did where it came from. */
+/** Lets it run where it went as it did where it came from; where somebody unpaused it there meanwhile, its later runs have to come first. */
 async function goLive(board: Switchboard, kept: DagSwitch): Promise<DagSwitch> {
-  if (!kept.wasPaused && !(await unpause(board, board.to, kept.dagId)))
-    throw problems.notProven({ dag: kept.dagId, reason: `somebody unpaused it on the ${board.from.name}` });
+  if (!kept.wasPaused && !(await unpause(board, board.to, kept.dagId))) {
+    const { keeper } = ENDS[kept.direction];
+    const { handedOver: _handedOver, ...again } = kept;
+    const what = `somebody unpaused it on the ${board.from.name}: begun again`;
+    return await board.ledger.writeOwner({ ...again, state: "draining" }, keeper, what);
+  }
   await closeHandedOver(board, kept);
   const live = { ...kept, liveAt: board.clock.now().toISOString() };
   return await enter(board, live, kept.wasPaused ? "paused, as it was before" : `unpaused on the ${board.to.name}`);
@@ -74,14 +85,20 @@ async function closeHandedOver(board: Switchboard, { dagId, handedOver = [] }: D
   for (const runId of handedOver) await board.from.control.closeRun(dagId, runId, board.signal);
 }
 
-/** Both sides as they were before the first pause; the rows of the side that it did not leave count. */
+/**
+ * Both sides as they were before the first pause; the rows of the side that it did not leave count. What is killed before the new state is written
+ * is found under way, and read again.
+ */
 export async function restore(board: Switchboard, kept: DagSwitch, reason: string): Promise<DagSwitch> {
   const { given, keeper } = ENDS[kept.direction];
+  const isBack = kept.wasPaused || (await unpause(board, board.from, kept.dagId));
+  const why = isBack
+    ? reason
+    : `${reason}; it stays paused on the ${board.from.name}: it is not paused on the ${board.to.name}`;
   const { pausedAt: _pausedAt, handedOver: _handedOver, ...before } = kept;
-  const restored: DagSwitch = { ...before, state: given, reason };
-  await board.ledger.writeOwner(restored, keeper, `restored: ${reason}`);
-  if (!kept.wasPaused) await unpause(board, board.from, kept.dagId);
-  board.onEvent({ dagId: kept.dagId, state: restored.state, what: `restored: ${reason}` });
+  const restored: DagSwitch = { ...before, state: given, reason: why };
+  await board.ledger.writeOwner(restored, keeper, `restored: ${why}`);
+  board.onEvent({ dagId: kept.dagId, state: restored.state, what: why });
   return restored;
 }
 
@@ -91,14 +108,20 @@ const SETS_OUT: Readonly<Record<Direction, readonly SwitchState[]>> = {
   back: ["live", "settled"],
 };
 
-function isUnderWay({ state }: DagSwitch): boolean {
+/** Set out and not there: both sides may be paused. */
+export function isUnderWay({ state }: DagSwitch): boolean {
   return state === "ready" || UNDER_WAY.includes(state);
+}
+
+/** Killed between the owner's change and the unpause: it may be paused on both sides. */
+export function isUnfinished({ state, direction, liveAt }: DagSwitch): boolean {
+  return state === ENDS[direction].state && liveAt === undefined;
 }
 
 async function begin(board: Switchboard, dagId: string): Promise<DagSwitch> {
   const { direction, from, to } = board;
   const known = await board.ledger.read(dagId);
-  if (known !== undefined && isUnderWay(known)) {
+  if (known !== undefined && (isUnderWay(known) || isUnfinished(known))) {
     if (known.direction !== direction) throw problems.otherDirection({ dag: dagId });
     return known;
   }
@@ -114,14 +137,9 @@ async function begin(board: Switchboard, dagId: string): Promise<DagSwitch> {
   return kept;
 }
 
-/** Killed between the owner's change and the unpause. */
-function isUnfinished({ state, direction, liveAt }: DagSwitch): boolean {
-  return state === ENDS[direction].state && liveAt === undefined;
-}
-
 /**
- * Switches one DAG from one side to the other, or goes on where an earlier process stopped. What fails restores it (a bug, too, which is thrown then), and so does a stop on request while
- * it waits.
+ * Switches one DAG from one side to the other, or goes on where an earlier process stopped. What fails restores it (a bug, too, which is thrown
+ * then), and so does a stop on request while it waits.
  *
  * Resolves with where it ended (`live` or `reversed`), or where it was before with the reason. Rejects when the lease is lost, or neither side can be
  * told how it is.

@@ -32,6 +32,8 @@ export interface DagSwitch {
   readonly next?: NextRun | null;
   /** Ticks that nobody runs, because they passed while both sides were paused and the DAG has no catchup. */
   readonly missed?: { readonly from: string; readonly to: string };
+  /** Open runs of a DAG that was paused before: they stay where they are. */
+  readonly stayed?: readonly string[];
   /** Why it was restored. */
   readonly reason?: string;
 }

@@ -5,15 +5,28 @@ import { enter, pause, readDag, type Switchboard } from "./switchboard.ts";
 /** Newest runs looked through for the first one of the target's own. */
 const MOST_RUNS = 100;
 
-/** The first automated run from the expected one on, or before it where the target begins elsewhere. */
+function byDate(a: RunReading, b: RunReading): number {
+  return (a.logicalDate ?? "").localeCompare(b.logicalDate ?? "");
+}
+
+/** Runs before the expected one that the target began by itself. An imported run that is cleared begins again, too, and is none of them. */
+async function unexpectedRuns(board: Switchboard, dagId: string, begun: readonly RunReading[]) {
+  const since = begun.toSorted(byDate)[0]?.logicalDate;
+  if (since == null) return [];
+  const imported = await board.from.control.readRuns({ dagId, since }, board.signal);
+  const known = new Set(imported.map(({ runId }) => runId));
+  return begun.filter(({ runId }) => !known.has(runId));
+}
+
+/** The first automated run that the target made, whether it is the expected one or not. */
 async function firstRun(board: Switchboard, { dagId, next, liveAt }: DagSwitch): Promise<RunReading | undefined> {
   if (next == null || liveAt === undefined) return undefined;
   const runs = await board.to.control.readRuns({ dagId, limit: MOST_RUNS }, board.signal);
-  const own = runs.filter(
-    ({ runType, logicalDate, startedAt }) =>
-      runType === "scheduled" && logicalDate !== null && (startedAt === null || startedAt >= liveAt.slice(0, 19)),
-  );
-  return own.toSorted((a, b) => (a.logicalDate ?? "").localeCompare(b.logicalDate ?? ""))[0];
+  const scheduled = runs.filter(({ runType, logicalDate }) => runType === "scheduled" && logicalDate !== null);
+  const isAfter = ({ logicalDate }: RunReading) => (logicalDate ?? "") >= next.logicalDate;
+  const begun = scheduled.filter((run) => !isAfter(run) && (run.startedAt ?? "") >= liveAt.slice(0, 19));
+  const own = [...scheduled.filter(isAfter), ...(await unexpectedRuns(board, dagId, begun))];
+  return own.toSorted(byDate)[0];
 }
 
 /** Somebody unpaused what is live elsewhere: its rows do not count, so it is paused. */

@@ -1,6 +1,6 @@
 import pLimit from "p-limit";
 import { isProblem } from "../../domain/problem.ts";
-import { restore, switchDag } from "./switch-dag.ts";
+import { isUnderWay, isUnfinished, restore, switchDag } from "./switch-dag.ts";
 import type { DagSwitch } from "./switch-state.ts";
 import type { Switchboard } from "./switchboard.ts";
 import { isDueBefore, watchDag } from "./watch.ts";
@@ -8,16 +8,24 @@ import { isDueBefore, watchDag } from "./watch.ts";
 /** What became of a wave. */
 export interface WaveReport {
   readonly dags: readonly DagSwitch[];
+  /** DAGs that could not be looked at, or were left where they are, and why. */
+  readonly failed?: readonly { readonly dagId: string; readonly what: string }[];
 }
 
 /** DAGs switched at once: each holds sessions on both sides. */
 export const AT_ONCE = 4;
 
-async function switchAll(board: Switchboard, dagIds: readonly string[]): Promise<void> {
+/** What fails at one DAG does not keep the others; a lost lease and bugs end all. Gives the failures. */
+async function switchAll(board: Switchboard, dagIds: readonly string[]): Promise<NonNullable<WaveReport["failed"]>> {
   const limit = pLimit(AT_ONCE);
   const begin = async (dagId: string) => (board.stop.aborted ? undefined : await switchDag(board, dagId));
   const ends = await Promise.allSettled(dagIds.map((dagId) => limit(() => begin(dagId))));
-  for (const end of ends) if (end.status === "rejected") throw end.reason;
+  return ends.flatMap((end, index) => {
+    if (end.status === "fulfilled") return [];
+    const error: unknown = end.reason;
+    if (!isProblem(error) || error.code === "CUTOVER_LEASE_LOST") throw error;
+    return [{ dagId: dagIds[index] ?? "", what: error.report.what }];
+  });
 }
 
 async function readOf(board: Switchboard, dagIds: readonly string[]): Promise<readonly DagSwitch[]> {
@@ -40,18 +48,25 @@ async function watch(board: Switchboard, dagIds: readonly string[], watchMs: num
  * others go on. On a stop no further one is begun. Throws CUTOVER_LEASE_LOST, and what keeps both sides from being read.
  */
 export async function switchWave(board: Switchboard, dagIds: readonly string[], watchMs: number): Promise<WaveReport> {
-  await switchAll(board, dagIds);
+  const failed = await switchAll(board, dagIds);
   await watch(board, dagIds, watchMs).catch((error: unknown) => {
     // What is live stays live: a door that fails now is a matter for the next look.
     if (!isProblem(error) || error.code === "CUTOVER_LEASE_LOST") throw error;
   });
-  return { dags: await readOf(board, dagIds) };
+  return { dags: await readOf(board, dagIds), ...(failed.length === 0 ? {} : { failed }) };
 }
 
-/** Restores every switch in the board's direction that is under way: both sides as they were before. */
+/**
+ * Restores every switch in the board's direction that is under way: both sides as they were before. One whose rows count on the other side already is
+ * finished: its unpause may have been sent.
+ */
 export async function restoreAll(board: Switchboard): Promise<WaveReport> {
   const restored: DagSwitch[] = [];
-  for (const kept of await board.ledger.readUnderWay())
-    restored.push(await restore(board, kept, "cancelled on request"));
+  // The other direction has its own board: what is unpaused there is the other side.
+  const mine = (await board.ledger.readAll()).filter(({ direction }) => direction === board.direction);
+  for (const kept of mine) {
+    if (isUnderWay(kept)) restored.push(await restore(board, kept, "cancelled on request"));
+    else if (isUnfinished(kept)) restored.push(await switchDag(board, kept.dagId));
+  }
   return { dags: restored };
 }

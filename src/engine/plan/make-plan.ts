@@ -226,14 +226,19 @@ export async function makePlan(job: PlanJob): Promise<Plan> {
   }, "isolation level repeatable read, read only");
 }
 
-/** What both sides have with different values now, settled as the job's selection says. Writes nothing. */
+/**
+ * What both sides have with different values now, settled as the job's selection says. Writes nothing. Throws TARGET_KEY_UNFIT, because whoever asks
+ * is about to write.
+ */
 export async function conflictsNow(job: PlanJob): Promise<Conflicts> {
   await using source = await job.source.session();
   await using target = await job.target.session();
-  return await source.transaction(
-    async () => settleConflicts(await openContext(await openJob(job), { source, target })),
-    "isolation level repeatable read, read only",
-  );
+  return await source.transaction(async () => {
+    const context = await openContext(await openJob(job), { source, target });
+    const [unfit] = await checkTargetKey(context);
+    if (unfit !== undefined) throw problems.targetKeyUnfit({ detail: unfit.what, next: unfit.next[0] ?? "" });
+    return await settleConflicts(context);
+  }, "isolation level repeatable read, read only");
 }
 
 /** What of a plan no longer holds: new rows on a working source do not count. */

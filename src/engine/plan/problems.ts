@@ -47,3 +47,11 @@ export const nothingSelected = defineProblem<{ patterns: string; what?: string }
   ],
   retry: "after-fix",
 });
+
+export const targetKeyUnfit = defineProblem<{ detail: string; next: string }>({
+  code: "TARGET_KEY_UNFIT",
+  what: ({ detail }) => `${detail}.`,
+  safe: () => "nothing was written: secrets would have been encrypted so that the target can not read them.",
+  next: ({ next }) => [next, "crosswind doctor compares keys and secrets"],
+  retry: "after-fix",
+});

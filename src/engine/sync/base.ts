@@ -3,6 +3,7 @@ import type { Session } from "../../ports/database.ts";
 import * as ledger from "../copy/ledger.ts";
 import type { Mark } from "../copy/snapshot.ts";
 import type { ResolvedSelection } from "../select/filters.ts";
+import { identifier, type Translation } from "../translate/translate.ts";
 import * as problems from "./problems.ts";
 
 /** What a delta starts from: the newest run that ended, with its mark and what it left out. */
@@ -90,4 +91,21 @@ export function assertMarkHolds({ mark }: Pick<Base, "mark">, now: Mark): void {
     throw problems.otherTimeline({ before: mark.timeline, now: now.timeline });
   const transactions = Number(oldest(now) - oldest(mark));
   if (transactions > MOST_TRANSACTIONS) throw problems.markTooOld({ transactions });
+}
+
+/** Ids beyond what was kept free for the source would be the target's own. Throws SYNC_IDS_USED_UP. */
+export async function assertRoom(
+  source: Session,
+  translations: readonly Translation[],
+  rules: readonly ledger.IdRule[],
+): Promise<void> {
+  for (const { entity, canonical } of translations) {
+    const rule = rules.find((each) => each.entity === entity.id);
+    if (rule === undefined || entity.serial === undefined) continue;
+    const [row] = await source.query<{ high: string | null }>(
+      `select max(c.${identifier(entity.serial.field)})::text as high from (${canonical()}) c`,
+    );
+    const highest = Number(row?.high ?? 0) + rule.offset;
+    if (highest > rule.high) throw problems.idsUsedUp({ entity: entity.title, highest, kept: rule.high });
+  }
 }

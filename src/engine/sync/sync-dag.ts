@@ -11,7 +11,7 @@ import { RowCopier, type RowCopierParts } from "../copy/row-copier.ts";
 import { openReadSnapshot, type ReadSnapshot } from "../copy/snapshot.ts";
 import { type KeptOnTarget, literal, type ResolvedSelection, unfinishedRuns } from "../select/filters.ts";
 import { type IdRules, identifier, NO_ID_RULES, type Translation } from "../translate/translate.ts";
-import { assertMarkHolds, type Base, readBase } from "./base.ts";
+import { assertMarkHolds, assertRoom, type Base, readBase } from "./base.ts";
 import { type ChangedRows, changesOf, reachOf } from "./changes.ts";
 import { runsOfTargetsOwn } from "./own-runs.ts";
 
@@ -52,8 +52,9 @@ async function share(job: CopyJob, snapshot: ReadSnapshot, target: Session): Pro
 }
 
 /** The rules that ids of the source's rows follow on the target; made where there are none yet. */
-export async function settleIds(job: CopyJob, snapshot: ReadSnapshot, target: Session): Promise<IdRules> {
+async function settleIds(job: CopyJob, snapshot: ReadSnapshot, target: Session): Promise<IdRules> {
   const translations = [...allLanes(job, NO_ID_RULES).values()].map((lanes) => lanes.optimistic);
+  await assertRoom(snapshot.holder, translations, await ledger.readIdRules(target, job.identity));
   const { identity, targetSide } = job;
   return await target.transaction(() =>
     settleIdRules(snapshot.holder, target, { translations, identity, targetRelease: targetSide.release }),
@@ -80,7 +81,11 @@ async function keepOwnRuns(target: Session, dagJob: DagJob): Promise<KeptOnTarge
 
 async function selectDag(target: Session, dagJob: DagJob): Promise<ResolvedSelection> {
   const { job, snapshot, dag, dagRun, base, handedOver } = dagJob;
-  const { since } = base.selection;
+  // A DAG that had no finished run then has no oldest one to begin at.
+  const since =
+    base.selection.since?.["*"] === undefined && base.selection.since?.[dag] === undefined
+      ? undefined
+      : base.selection.since;
   const open = await unfinishedRuns(snapshot.holder, dagRun, dag);
   return {
     kept: await keepOwnRuns(target, dagJob),

@@ -1,6 +1,6 @@
 import { tableOf } from "../../airflow/define-entity.ts";
 import { dagRun as dagRunEntity } from "../../airflow/entities/dag-run.ts";
-import type { Sql } from "../../domain/entity.ts";
+import type { Entity } from "../../domain/entity.ts";
 import type { Session } from "../../ports/database.ts";
 import { changedSince } from "../copy/chunks.ts";
 import { type CopyJob, dagRunOf, lanesOf } from "../copy/copy-context.ts";
@@ -8,15 +8,9 @@ import * as ledger from "../copy/ledger.ts";
 import { RowCopier, type RowCopierParts } from "../copy/row-copier.ts";
 import { openReadSnapshot, type ReadSnapshot } from "../copy/snapshot.ts";
 import { literal, unfinishedRuns } from "../select/filters.ts";
-import { type IdPair, identifier, NO_ID_RULES, type Translation } from "../translate/translate.ts";
+import { type IdPair, type IdRules, NO_ID_RULES, type Translation } from "../translate/translate.ts";
 import type { ChangedRows } from "./changes.ts";
-import { type DagDelta, mergeHistory, settleIds } from "./sync-dag.ts";
-
-/** For the way back: `job` goes from the migration's target to its source. */
-export interface ReturnOptions {
-  /** Ids that were kept free for the source on the target: rows without a key of their own that have one are the source's own. */
-  readonly forwardRules: readonly ledger.IdRule[];
-}
+import { type DagDelta, mergeHistory } from "./sync-dag.ts";
 
 /** Deltas of single DAGs on the way back: what the target did since the DAG's rows count there. */
 export interface ReturnDeltas {
@@ -24,13 +18,41 @@ export interface ReturnDeltas {
   bring(dag: string, xid: string): Promise<DagDelta>;
 }
 
-interface DagJob extends Pick<RowCopierParts, "job" | "dagRun" | "ids"> {
+/** The source numbers the runs that come back: the numbers that it kept free are its own, and those of the target mean other rows there. */
+const RUN_NUMBERED_BY_SOURCE: Entity = { ...dagRunEntity, serial: { field: "id", rule: "mapped" } };
+
+/** Rows that nothing but a number identifies can not be told from those that came from the source: they stay (the audit log, events of assets). */
+function isNumberedOnly(entity: Entity): boolean {
+  return entity.serial?.rule === "kept" && entity.id !== dagRunEntity.id;
+}
+
+/** History that goes back besides runs: what is known by more than a number. */
+function returned(entities: readonly Entity[]): readonly Entity[] {
+  const staying = new Set(entities.filter(isNumberedOnly).map(({ id }) => id));
+  return entities.filter(
+    ({ id, load, key, fields }) =>
+      load === "bulk" &&
+      id !== dagRunEntity.id &&
+      !staying.has(id) &&
+      !key.some((name) => staying.has(fields[name]?.references ?? "")),
+  );
+}
+
+interface DagJob {
+  readonly job: CopyJob;
   readonly snapshot: ReadSnapshot;
   readonly dag: string;
+  /** The transaction from which on the target's work counts. */
+  readonly xid: string;
+}
+
+function idsOf({ entities }: CopyJob, runs: readonly IdPair[]): IdRules {
+  const staying = entities.filter(isNumberedOnly).map(({ id }) => [id, []] as const);
+  return { ...NO_ID_RULES, maps: { ...Object.fromEntries(staying), [dagRunEntity.id]: runs } };
 }
 
 /** Ids of a DAG's runs on both sides, by what the target calls them in the source's words. */
-async function pairsOfRuns({ job, dagRun, dag, snapshot }: DagJob, target: Session): Promise<readonly IdPair[]> {
+async function pairsOfRuns({ job, snapshot, dag }: DagJob, target: Session): Promise<readonly IdPair[]> {
   const own = dagRunOf({ sourceSide: job.targetSide }, dagRunEntity);
   const translated = lanesOf(job, dagRunEntity, NO_ID_RULES)?.optimistic;
   const runId = translated?.columns.find((column) => column.field === "run_id")?.expression;
@@ -40,53 +62,58 @@ async function pairsOfRuns({ job, dagRun, dag, snapshot }: DagJob, target: Sessi
       `select c.id, ${name} as name from (${translation.canonical()}) c where c.dag_id = ${literal(dag)}`,
     );
   const there = new Map((await read(target, own, "c.run_id")).map((run) => [run.name, run.id]));
-  const here = await read(snapshot.holder, dagRun, runId);
+  const here = await read(snapshot.holder, dagRunOf(job, dagRunEntity), runId);
   return here.flatMap(({ id, name }) => {
     const known = there.get(name);
     return known === undefined ? [] : [[id, known] as const];
   });
 }
 
-/** Rows that came from the source and have no key that would tell so but their id. */
-function ownOnly({ entity }: Translation, rules: readonly ledger.IdRule[]): Sql | undefined {
-  const field = entity.serial?.rule === "kept" ? entity.serial.field : undefined;
-  const rule = rules.find((each) => each.entity === entity.id);
-  if (field === undefined || rule === undefined || !entity.key.includes(field)) return undefined;
-  return `c.${identifier(field)} not between ${rule.low} and ${rule.high}`;
-}
-
-async function returnDag(
-  target: Session,
-  dagJob: DagJob & ReturnOptions & { readonly xid: string },
-): Promise<DagDelta> {
-  const { job, snapshot, dag, dagRun, forwardRules, xid } = dagJob;
-  const leftOut = await unfinishedRuns(snapshot.holder, dagRun, dag);
-  const exceptions = { ...dagJob.ids.exceptions, dag_run: await pairsOfRuns(dagJob, target) };
-  const ids = { ...dagJob.ids, exceptions };
-  const rows = new RowCopier({ job, snapshot, selection: { dags: [dag], leftOut, without: [] }, dagRun, ids });
+async function mergeReturned(target: Session, dagJob: DagJob, parts: Omit<RowCopierParts, "dagRun" | "snapshot">) {
+  const { job, snapshot, dag, xid } = dagJob;
+  const rows = new RowCopier({ ...parts, snapshot, dagRun: dagRunOf(job, dagRunEntity) });
   await rows.loadMaps();
-  const changes = (translation: Translation): readonly ChangedRows[] => {
-    const from = tableOf(translation.entity, job.sourceSide.release)?.from;
-    const canonical = ownOnly(translation, forwardRules);
-    return [{ name: "changed", source: changedSince(from, xid), ...(canonical === undefined ? {} : { canonical }) }];
+  const changes = ({ entity }: Translation): readonly ChangedRows[] => {
+    const from = tableOf(entity, job.sourceSide.release)?.from;
+    return [{ name: "changed", source: changedSince(from, xid) }];
   };
-  const sum = await mergeHistory(target, { rows, snapshot, dag, changes });
-  return { dag, ...sum, openRuns: leftOut.map((run) => run.run_id) };
+  return await mergeHistory(target, { rows, snapshot, dag, changes });
 }
 
-/** Looks up what the deltas on the way back share. The source gets a ledger of its own, which `complete` removes. */
-export async function openReturnDeltas(job: CopyJob, options: ReturnOptions): Promise<ReturnDeltas> {
+/** Runs first: what hangs on them needs the numbers that the source gives them. */
+async function returnDag(target: Session, dagJob: DagJob): Promise<DagDelta> {
+  const { job, snapshot, dag } = dagJob;
+  const leftOut = await unfinishedRuns(snapshot.holder, dagRunOf(job, dagRunEntity), dag);
+  const selection = { dags: [dag], leftOut, without: [] };
+  const ofRuns = { ...job, entities: [RUN_NUMBERED_BY_SOURCE] };
+  const runs = await mergeReturned(target, dagJob, { job: ofRuns, selection, ids: idsOf(job, []) });
+  const ids = idsOf(job, await pairsOfRuns(dagJob, target));
+  const ofRest = { ...job, entities: returned(job.entities) };
+  const rest = await mergeReturned(target, dagJob, { job: ofRest, selection, ids });
+  return {
+    dag,
+    read: runs.read + rest.read,
+    inserted: runs.inserted + rest.inserted,
+    updated: runs.updated + rest.updated,
+    openRuns: leftOut.map((run) => run.run_id),
+  };
+}
+
+/**
+ * Looks up what the deltas on the way back share: `job` goes from the migration's target to its source. Writes nothing until a DAG goes back; the
+ * source gets a ledger of its own then, which `complete` removes.
+ */
+export async function openReturnDeltas(job: CopyJob): Promise<ReturnDeltas> {
   await using first = await openReadSnapshot(job.source);
-  await using target = await job.target.session();
-  await ledger.createLedger(target);
-  const ids = await settleIds(job, first, target);
-  const dagRun = dagRunOf(job, dagRunEntity);
-  await new RowCopier({ job, snapshot: first, selection: { leftOut: [], without: [] }, dagRun, ids }).checkTypes();
+  const entities = [RUN_NUMBERED_BY_SOURCE, ...returned(job.entities)];
+  const parts = { snapshot: first, dagRun: dagRunOf(job, dagRunEntity), ids: idsOf(job, []) };
+  await new RowCopier({ job: { ...job, entities }, selection: { leftOut: [], without: [] }, ...parts }).checkTypes();
   return {
     bring: async (dag, xid) => {
       await using snapshot = await openReadSnapshot(job.source);
       await using session = await job.target.session();
-      return await session.transaction(() => returnDag(session, { job, snapshot, dag, dagRun, ids, xid, ...options }));
+      await ledger.createLedger(session);
+      return await session.transaction(() => returnDag(session, { job, snapshot, dag, xid }));
     },
   };
 }

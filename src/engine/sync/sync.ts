@@ -12,9 +12,9 @@ import * as ledger from "../copy/ledger.ts";
 import { RowCopier } from "../copy/row-copier.ts";
 import { openReadSnapshot, type ReadSnapshot, readDeleted } from "../copy/snapshot.ts";
 import { type LeftOutRun, type ResolvedSelection, resolveSelection } from "../select/filters.ts";
-import { identifier, NO_ID_RULES, type Translation } from "../translate/translate.ts";
+import { NO_ID_RULES, type Translation } from "../translate/translate.ts";
 import type { Ownership } from "../verify/row-queries.ts";
-import { assertMarkHolds, type Base, readBase } from "./base.ts";
+import { assertMarkHolds, assertRoom, type Base, readBase } from "./base.ts";
 import { changesOf, type Reach, reachOf } from "./changes.ts";
 import { type DeletedRows, type Deletions, findDeleted } from "./deletions.ts";
 import * as problems from "./problems.ts";
@@ -85,20 +85,6 @@ async function copiedOf(
   return new Set(rows.map((run) => JSON.stringify([run.dag_id, run.run_id])).filter((key) => !before.has(key)));
 }
 
-/** Ids beyond what was kept free for the source would be the target's own. Throws SYNC_IDS_USED_UP. */
-async function assertRoom(source: Session, rows: RowCopier, rules: ReadonlyMap<string, ledger.IdRule>): Promise<void> {
-  for (const { optimistic } of rows.all) {
-    const { entity } = optimistic;
-    const rule = rules.get(entity.id);
-    if (rule === undefined || entity.serial === undefined) continue;
-    const [row] = await source.query<{ high: string | null }>(
-      `select max(c.${identifier(entity.serial.field)})::text as high from (${optimistic.canonical()}) c`,
-    );
-    const highest = Number(row?.high ?? 0) + rule.offset;
-    if (highest > rule.high) throw problems.idsUsedUp({ entity: entity.title, highest, kept: rule.high });
-  }
-}
-
 async function select(
   job: SyncJob,
   sessions: { source: Session; target: Session },
@@ -111,7 +97,7 @@ async function select(
   return {
     ...now,
     // What a history of days or of runs reaches was settled with the first copy: it does not lose its oldest rows since.
-    ...(since === undefined ? {} : { since }),
+    ...(since === undefined ? {} : { since: { ...now.since, ...since } }),
     kept,
     ownedByTarget: await ledger.readTargetOwnedDags(sessions.target, job.identity),
   };
@@ -136,6 +122,8 @@ async function begin({ job, snapshot, target, deletedNow }: Begin): Promise<Open
   const dagRun = dagRunOf(job, dagRunEntity);
   const { mark } = snapshot;
   const { run, identity, selection: planned, targetSide } = job;
+  const known = await ledger.readIdRules(target, identity);
+  await assertRoom(source, translations, known);
   const ids = await target.transaction(async () => {
     const begun = { run, source: identity, mark, filenodes, planned, selection, deleted: deletedNow };
     await ledger.beginRun(target, { ...begun, kind: "sync" });
@@ -143,7 +131,6 @@ async function begin({ job, snapshot, target, deletedNow }: Begin): Promise<Open
   });
   const rows = new RowCopier({ job, snapshot, selection, dagRun, ids });
   const rules = new Map((await ledger.readIdRules(target, job.identity)).map((rule) => [rule.entity, rule]));
-  await assertRoom(source, rows, rules);
   await rows.loadMaps();
   await rows.checkTypes();
   const reach = reachOf(base.selection, selection, await copiedOf(target, selection.leftOut, base));

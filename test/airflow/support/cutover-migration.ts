@@ -1,0 +1,68 @@
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { stopEmbeddedPostgres } from "../../../src/databases/embedded/embedded-postgres.ts";
+import { thisHost } from "../../../src/databases/embedded/host.ts";
+import { type CliOptions, type CliResult, runCli } from "../../support/run-cli.ts";
+import type { SchedulingAirflow } from "./cutover-environment.ts";
+
+/** One line of `crosswind cutover --json` on standard error. */
+export interface CutoverLine {
+  readonly dagId: string;
+  readonly state: string;
+  readonly what: string;
+}
+
+/** Where a DAG's switch ended. */
+export interface SwitchedDag {
+  readonly dagId: string;
+  readonly state: string;
+  readonly wasPaused: boolean;
+  readonly pausedAt?: string;
+  readonly liveAt?: string;
+  readonly reason?: string;
+}
+
+export interface CutoverResult {
+  readonly dags: readonly SwitchedDag[];
+}
+
+/** A folder with the configuration of a migration, and the commands run there. */
+export interface CutoverMigration extends AsyncDisposable {
+  /** The JSON document of a command; throws, with its output, on another exit code than 0. */
+  readonly run: <Result>(...args: readonly string[]) => Promise<Result>;
+  /** The command's end, whatever it is. */
+  readonly attempt: (args: readonly string[], options?: Partial<CliOptions>) => Promise<CliResult>;
+}
+
+type Side = Pick<SchedulingAirflow, "databaseUrl" | "fernetKey">;
+
+/** Both sides through their databases. */
+export async function openMigration(source: Side, target: Side): Promise<CutoverMigration> {
+  const cwd = await mkdtemp(join(tmpdir(), "crosswind-cutover-"));
+  // The embedded server of a run as root is another account's, which must get in.
+  await chmod(cwd, 0o755);
+  const side = (name: string) => `  database: \${env:${name}_DATABASE_URL}\n  fernetKey: \${env:${name}_FERNET_KEY}\n`;
+  await writeFile(join(cwd, "crosswind.yaml"), `source:\n${side("SOURCE")}target:\n${side("TARGET")}`);
+  const env = {
+    SOURCE_DATABASE_URL: source.databaseUrl,
+    SOURCE_FERNET_KEY: source.fernetKey,
+    TARGET_DATABASE_URL: target.databaseUrl,
+    TARGET_FERNET_KEY: target.fernetKey,
+  };
+  const attempt = (args: readonly string[], options: Partial<CliOptions> = {}): Promise<CliResult> =>
+    runCli([...args, "--json"], { timeoutMs: 900_000, ...options, cwd, env });
+  return {
+    attempt,
+    run: async <Result>(...args: readonly string[]) => {
+      const { code, stdout, stderr } = await attempt(args);
+      if (code !== 0)
+        throw new Error(`crosswind ${args.join(" ")}: ${code}\n${stdout.slice(-6000)}\n${stderr.slice(-6000)}`);
+      return JSON.parse(stdout) as Result;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await stopEmbeddedPostgres({ name: "state", homeDir: cwd, host: thisHost("durable") }, { remove: true });
+      await rm(cwd, { recursive: true, force: true });
+    },
+  };
+}
