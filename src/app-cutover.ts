@@ -11,9 +11,11 @@ import { readPlannedSelection } from "./engine/copy/ledger.ts";
 import { CutoverLedger, isOnItsWay, readSwitches, takeLease } from "./engine/cutover/cutover-ledger.ts";
 import { type Gate, type Override, override, readGate, redConditions } from "./engine/cutover/gate.ts";
 import * as problems from "./engine/cutover/problems.ts";
+import { readWaveFacts } from "./engine/cutover/read-wave-facts.ts";
 import { isUnderWay, isUnfinished } from "./engine/cutover/switch-dag.ts";
 import type { CutoverEvent, DagSwitch, Direction } from "./engine/cutover/switch-state.ts";
 import { type Clock, type Switchboard, USUAL_TIMES } from "./engine/cutover/switchboard.ts";
+import type { Tie } from "./engine/cutover/ties.ts";
 import { AT_ONCE, restoreAll, switchWave, type WaveReport } from "./engine/cutover/wave.ts";
 import { probeBoth } from "./engine/plan/make-plan.ts";
 import type { ProbedSide } from "./engine/probe/probe-side.ts";
@@ -108,6 +110,13 @@ async function backMoves(opened: Opened): Promise<Moves> {
   };
 }
 
+/** Which DAGs start others, as the source has parsed them. */
+async function readTies({ sides, probed }: Opened): Promise<readonly Tie[]> {
+  await using session = await sides.source.session();
+  const { release } = probed.source.side;
+  return (await readWaveFacts(session, { release, now: realClock.now().getTime() * 1000, days: 0 })).ties;
+}
+
 /** Everything that switching needs; the target is held against copies, and the lease is taken. */
 async function openSwitchboard(
   config: Config,
@@ -133,8 +142,23 @@ async function openSwitchboard(
   const lease = resources.use(await takeLease(sides.target, settleMs));
   const [from, to] = direction === "forward" ? [source, target] : [target, source];
   const times = { ...USUAL_TIMES, ...(options.drainMs === undefined ? {} : { drainMs: options.drainMs }) };
+  const ties = await readTies(opened);
   const { signal: stop, onEvent, handsOver = false } = options;
-  return { direction, from, to, ledger, lease, ...moves, clock: realClock, times, handsOver, signal, stop, onEvent };
+  return {
+    direction,
+    from,
+    to,
+    ledger,
+    lease,
+    ...moves,
+    clock: realClock,
+    times,
+    ties,
+    handsOver,
+    signal,
+    stop,
+    onEvent,
+  };
 }
 
 /** The source's DAGs that the patterns name, by id. Throws CUTOVER_NOTHING_NAMED. */

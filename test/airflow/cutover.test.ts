@@ -175,4 +175,32 @@ describe.each(pairs)("from a working $from to $to", ({ from, to }) => {
     expect(breaks.filter(({ kind }) => kind !== "ran on both")).toEqual([]);
     expect(await source.query("select dag_id from dag where not is_paused")).toEqual([]);
   });
+
+  test("DAGs go back with the work done since, and the source goes on where the target ended", async () => {
+    const returning = ["cut_delta", "cut_minutely", "cut_two_minutely"];
+    const ofReturning = ({ dag }: { readonly dag: string }) => returning.includes(dag);
+
+    const { dags } = await migration.run<CutoverResult>(
+      "reverse",
+      ...returning.flatMap((dag) => ["--dag", dag]),
+      "--yes",
+    );
+
+    expect(dags.map(({ dagId, state }) => [dagId, state])).toEqual(returning.map((dag) => [dag, "reversed"]));
+    const brought = new Map((await readSideRuns(source)).filter(ofReturning).map((run) => [run.dag, run]));
+    const probe = async (): Promise<true | undefined> => {
+      await source.assertAlive();
+      const newest = new Map((await readSideRuns(source)).filter(ofReturning).map((run) => [run.dag, run]));
+      const isNew = (dag: string) => {
+        const run = newest.get(dag);
+        return run !== undefined && run.date > (brought.get(dag)?.date ?? "") && run.state === "success";
+      };
+      return returning.every(isNew) ? true : undefined;
+    };
+    await waitFor(probe, { timeoutMs: 240_000, describe: () => source.tails() });
+    // The other way round: the target is where they come from now.
+    const { breaks } = await checkContinuity(target, source);
+    expect(breaks.filter(ofReturning)).toEqual([]);
+    expect(paused.doubled()).toEqual([]);
+  });
 });

@@ -25,6 +25,16 @@ function isGap(
   return runs.length === 0 && (due === undefined || due > marginMs);
 }
 
+/** How long a scheduler takes at most to start a run for an event that its DAG has waited for. */
+const EVENT_MS = 10_000;
+
+/** An event has just come: the run that it starts is about to be made. One that waits for others may wait long. */
+async function hasNewEvent({ from, clock, signal }: Switchboard, dagId: string): Promise<boolean> {
+  if (!from.control.can.readPendingEvents) return false;
+  const events = await from.control.readPendingEvents(dagId, signal);
+  return events.some(({ createdAt }) => clock.now().getTime() - Date.parse(createdAt) < EVENT_MS);
+}
+
 /** Without catchup a tick that passes while both sides are paused is never run: the gap has to be as long as a switch takes. */
 async function marginOf({ from, times, signal }: Switchboard, dagId: string): Promise<number> {
   const { catchup } = await from.control.readDagSettings(dagId, signal);
@@ -80,7 +90,7 @@ export async function drain(board: Switchboard, dagId: string, wasPaused: boolea
     const runs = await activeRuns(board, dagId);
     if (dag.isPaused && runs.length === 0) return [];
     if (dag.isPaused) await unpause(board, board.from, dagId);
-    else if (isGap(dag, runs, { now: board.clock.now(), marginMs })) {
+    else if (isGap(dag, runs, { now: board.clock.now(), marginMs }) && !(await hasNewEvent(board, dagId))) {
       await pause(board, board.from, dagId);
       if ((await activeRuns(board, dagId)).length === 0) return [];
       await unpause(board, board.from, dagId);

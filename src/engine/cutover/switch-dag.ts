@@ -141,14 +141,15 @@ async function begin(board: Switchboard, dagId: string): Promise<DagSwitch> {
  * Switches one DAG from one side to the other, or goes on where an earlier process stopped. What fails restores it (a bug, too, which is thrown
  * then), and so does a stop on request while it waits.
  *
- * Resolves with where it ended (`live` or `reversed`), or where it was before with the reason. Rejects when the lease is lost, or neither side can be
+ * Resolves with where it ended (`live` or `reversed`, or `until`, where it waits for others), or where it was before with the reason. Rejects when the lease is lost, or neither side can be
  * told how it is.
  */
-export async function switchDag(board: Switchboard, dagId: string): Promise<DagSwitch> {
+export async function switchDag(board: Switchboard, dagId: string, until?: SwitchState): Promise<DagSwitch> {
   let kept = await begin(board, dagId);
   try {
     if (isUnfinished(kept)) kept = await goLive(board, kept);
-    for (let step = STEPS[kept.state]; step !== undefined; step = STEPS[kept.state]) kept = await step(board, kept);
+    for (let step = STEPS[kept.state]; step !== undefined && kept.state !== until; step = STEPS[kept.state])
+      kept = await step(board, kept);
     return kept;
   } catch (error) {
     const now = (await board.ledger.read(dagId)) ?? kept;

@@ -4,6 +4,7 @@ import type { SideName } from "./automated-run.ts";
 import type { CutoverLedger, Lease } from "./cutover-ledger.ts";
 import * as problems from "./problems.ts";
 import type { CutoverEvent, DagSwitch, Direction } from "./switch-state.ts";
+import type { Tie } from "./ties.ts";
 
 /** Time, as it passes outside; tests have their own. */
 export interface Clock {
@@ -52,6 +53,8 @@ export interface Switchboard {
   readonly verify: (kept: DagSwitch) => Promise<number>;
   readonly clock: Clock;
   readonly times: SwitchTimes;
+  /** Which DAGs start others: these are drained first, and go live last. */
+  readonly ties: readonly Tie[];
   /** What becomes of a DAG without a gap between its runs: false: it is restored; true: its runs go over half done. */
   readonly handsOver: boolean;
   /** For calls: not aborted by a stop on request, which lets them end. */

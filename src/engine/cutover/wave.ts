@@ -1,9 +1,11 @@
 import pLimit from "p-limit";
+import { inDepths } from "../../domain/depths.ts";
 import { isProblem } from "../../domain/problem.ts";
 import { isUnderWay, isUnfinished, restore, switchDag } from "./switch-dag.ts";
-import type { DagSwitch } from "./switch-state.ts";
+import type { DagSwitch, SwitchState } from "./switch-state.ts";
 import type { Switchboard } from "./switchboard.ts";
 import { isDueBefore, watchDag } from "./watch.ts";
+import { chainsOf } from "./waves.ts";
 
 /** What became of a wave. */
 export interface WaveReport {
@@ -15,16 +17,51 @@ export interface WaveReport {
 /** DAGs switched at once: each holds sessions on both sides. */
 export const AT_ONCE = 4;
 
-/** What fails at one DAG does not keep the others; a lost lease and bugs end all. Gives the failures. */
+/** Kinds of ties by which what happens in one DAG makes a run of another. */
+const STARTING: ReadonlySet<string> = new Set(["asset", "starts"]);
+
+type Switch = (dagId: string, until?: SwitchState) => Promise<DagSwitch | undefined>;
+
+async function restoreTied(board: Switchboard, dagIds: readonly string[], reason: string): Promise<void> {
+  for (const kept of await readOf(board, dagIds)) if (isUnderWay(kept)) await restore(board, kept, reason);
+}
+
+/**
+ * DAGs that start each other: whoever starts others is drained first, so that they still run what it has started, and goes live last, so that nobody is
+ * paused when it does. Where one of them is not drained, all stay.
+ */
+async function switchChain(board: Switchboard, chain: readonly string[], one: Switch): Promise<void> {
+  const starters = (id: string) => board.ties.filter(({ to }) => to === id).map(({ from }) => from);
+  const levels = inDepths(chain, starters);
+  const drain = async (level: readonly string[]) =>
+    await Promise.all(level.map((dagId) => one(dagId, "paused"))).catch(async (error: unknown) => {
+      await restoreTied(board, chain, "a DAG that it is tied to failed");
+      throw error;
+    });
+  for (const level of levels) {
+    const drained = await drain(level);
+    const kept = drained.find((each) => each === undefined || each.reason !== undefined);
+    if (drained.includes(undefined) || kept !== undefined)
+      return await restoreTied(board, chain, `${kept?.dagId ?? "another DAG"}, which it is tied to, was not switched`);
+  }
+  for (const level of levels.toReversed()) await Promise.all(level.map((dagId) => one(dagId)));
+}
+
+/** What fails at one DAG does not keep others that it is not tied to; a lost lease and bugs end all. Gives the failures. */
 async function switchAll(board: Switchboard, dagIds: readonly string[]): Promise<NonNullable<WaveReport["failed"]>> {
   const limit = pLimit(AT_ONCE);
-  const begin = async (dagId: string) => (board.stop.aborted ? undefined : await switchDag(board, dagId));
-  const ends = await Promise.allSettled(dagIds.map((dagId) => limit(() => begin(dagId))));
+  const one: Switch = (dagId, until) =>
+    limit(async () => (board.stop.aborted ? undefined : await switchDag(board, dagId, until)));
+  const ties = board.ties.filter(({ kind }) => STARTING.has(kind));
+  const chains = chainsOf(dagIds, ties);
+  const ends = await Promise.allSettled(
+    chains.map((chain) => (chain.length === 1 ? one(chain[0] ?? "") : switchChain({ ...board, ties }, chain, one))),
+  );
   return ends.flatMap((end, index) => {
     if (end.status === "fulfilled") return [];
     const error: unknown = end.reason;
     if (!isProblem(error) || error.code === "CUTOVER_LEASE_LOST") throw error;
-    return [{ dagId: dagIds[index] ?? "", what: error.report.what }];
+    return [{ dagId: chains[index]?.join(", ") ?? "", what: error.report.what }];
   });
 }
 
