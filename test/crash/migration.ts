@@ -68,18 +68,29 @@ export interface Migration {
   plan(): Promise<void>;
   /** `crosswind apply --json`: progress as NDJSON on standard error. */
   apply(options?: Partial<CliOptions>): Promise<CliResult>;
+  /** `crosswind sync --json`: progress as NDJSON on standard error. */
+  sync(options?: Partial<CliOptions>): Promise<CliResult>;
+  /** `crosswind verify --json`. */
+  verify(options?: Partial<CliOptions>): Promise<CliResult>;
 }
 
-export function aMigration(folder: Folder, databases: { readonly source: string; readonly target: string }): Migration {
+/** `state`: for a folder whose configuration names a state database of its own, as `${env:STATE}`. */
+export function aMigration(
+  folder: Folder,
+  databases: { readonly source: string; readonly target: string; readonly state?: string },
+): Migration {
   const file = `${new URL(databases.target).pathname.slice(1)}.plan.json`;
-  const env = { SOURCE: databases.source, TARGET: databases.target, TARGET_KEY };
+  const env = { SOURCE: databases.source, TARGET: databases.target, STATE: databases.state ?? "", TARGET_KEY };
+  const run = (args: readonly string[], options: Partial<CliOptions> = {}) =>
+    runCli([...args, "--json"], { cwd: folder.path, ...options, env: { ...env, ...options.env } });
   return {
     plan: async () => {
       const planned = await runCli(["plan", "-o", file], { cwd: folder.path, env });
       expect(planned, planned.stdout + planned.stderr).toMatchObject({ code: 0 });
     },
-    apply: (options = {}) =>
-      runCli(["apply", file, "--json"], { cwd: folder.path, ...options, env: { ...env, ...options.env } }),
+    apply: (options) => run(["apply", file], options),
+    sync: (options) => run(["sync"], options),
+    verify: (options) => run(["verify"], options),
   };
 }
 

@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Client } from "pg";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { loadFixture } from "../../../src/databases/postgres/load-fixture.ts";
 import { addRun } from "../../support/add-run.ts";
@@ -88,6 +89,19 @@ describe("a source whose server", { skip: reason !== undefined }, () => {
     expect([refused.code, refused.problem?.code], refused.output).toEqual([1, "SYNC_OTHER_TIMELINE"]);
   });
 
+  test("forgot in a crash what it had counted has its deleted rows told all the same", async () => {
+    const environment = resources.now.use(await anEnvironment());
+    const { cluster, source, env } = await aSource(resources.now);
+    await migrate(environment, env);
+    await source.query("delete from xcom where dag_id = 'cw_scheduled' and run_id like '%03-02%'");
+    await crash(cluster);
+
+    const synced = await sync(environment, env);
+
+    expect(synced.code, synced.output).toBe(0);
+    expect(synced.json["deleted"]).toMatchObject([{ entity: "xcom", dag: "cw_scheduled", rows: 4 }]);
+  });
+
   test("is past 2^32 transactions is copied, and its changes are found", async () => {
     const environment = resources.now.use(await anEnvironment());
     const { cluster, source, env } = await aSource(resources.now);
@@ -143,6 +157,17 @@ describe("a source whose server", { skip: reason !== undefined }, () => {
     expectComplete(refused);
   });
 });
+
+/** Kills one of its processes: the others end, and the server recovers without a new start. */
+async function crash(cluster: PrivateCluster): Promise<void> {
+  const client = new Client({ connectionString: cluster.url("airflow") });
+  client.on("error", () => {});
+  await client.connect();
+  const { rows } = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
+  process.kill(rows[0]?.pid ?? 0, "SIGKILL");
+  await client.end().catch(() => {});
+  await vi.waitFor(() => cluster.query("airflow", "select 1"), { timeout: 30_000, interval: 200 });
+}
 
 /** Puts a server a thousand transactions and more before its counter of 32 bits begins anew. */
 async function approachTheWrap(cluster: PrivateCluster): Promise<void> {
