@@ -14,7 +14,7 @@ const WAIT_FOR_US = `select pid from pg_stat_activity
   where pid = any($1::int[]) and wait_event in ('ClientRead', 'ClientWrite')`;
 
 /** Of a statement under way: true when it is the server's turn, false while rows for it are still to be brought. */
-export type IsServersTurn = () => boolean;
+type IsServersTurn = () => boolean;
 
 /** Of the driver's client what its types leave out. */
 interface Inner {

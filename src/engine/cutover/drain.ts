@@ -41,6 +41,13 @@ async function marginOf({ from, times, signal }: Switchboard, dagId: string): Pr
   return catchup === true ? times.marginMs : times.marginWithoutCatchupMs;
 }
 
+/** How long it may wait without a word. */
+const WORD_MS = 20_000;
+
+function waitsFor(runs: readonly RunReading[]): string {
+  return runs.map((run) => run.runId).join(", ") || "a run is due at once";
+}
+
 /** Tasks that an executor has: they end by themselves, also when the DAG is paused. */
 const AT_WORK = ["queued", "running", "restarting"] as const;
 
@@ -85,6 +92,7 @@ export async function drain(board: Switchboard, dagId: string, wasPaused: boolea
   if (wasPaused) return [];
   const marginMs = await marginOf(board, dagId);
   const until = board.clock.now().getTime() + board.times.drainMs;
+  let saidAt = board.clock.now().getTime();
   for (;;) {
     const dag = await readDag(board.from, dagId, board);
     const runs = await activeRuns(board, dagId);
@@ -95,12 +103,15 @@ export async function drain(board: Switchboard, dagId: string, wasPaused: boolea
       if ((await activeRuns(board, dagId)).length === 0) return [];
       await unpause(board, board.from, dagId);
     }
+    if (board.clock.now().getTime() - saidAt > WORD_MS) {
+      saidAt = board.clock.now().getTime();
+      board.onEvent({ dagId, state: "draining", what: `still waits for a gap: ${waitsFor(runs)}` });
+    }
     if (board.clock.now().getTime() > until) {
       const handedOver = board.handsOver ? await handOver(board, dagId) : undefined;
       if (handedOver !== undefined) return handedOver;
       const seconds = Math.round(board.times.drainMs / 1000);
-      const names = runs.map((run) => run.runId).join(", ") || "one is due at once";
-      throw problems.notDrained({ dag: dagId, seconds, runs: names });
+      throw problems.notDrained({ dag: dagId, seconds, runs: waitsFor(runs) });
     }
     await wait(board, dagId);
   }
