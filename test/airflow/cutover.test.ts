@@ -187,13 +187,13 @@ describe.each(pairs)("from a working $from to $to", ({ from, to }) => {
     );
 
     expect(dags.map(({ dagId, state }) => [dagId, state])).toEqual(returning.map((dag) => [dag, "reversed"]));
-    const brought = new Map((await readSideRuns(source)).filter(ofReturning).map((run) => [run.dag, run]));
+    const brought = new Map((await readSideRuns(source)).filter(ofReturning).map((each) => [each.dag, each]));
     const probe = async (): Promise<true | undefined> => {
       await source.assertAlive();
-      const newest = new Map((await readSideRuns(source)).filter(ofReturning).map((run) => [run.dag, run]));
+      const newest = new Map((await readSideRuns(source)).filter(ofReturning).map((each) => [each.dag, each]));
       const isNew = (dag: string) => {
-        const run = newest.get(dag);
-        return run !== undefined && run.date > (brought.get(dag)?.date ?? "") && run.state === "success";
+        const last = newest.get(dag);
+        return last !== undefined && last.date > (brought.get(dag)?.date ?? "") && last.state === "success";
       };
       return returning.every(isNew) ? true : undefined;
     };
