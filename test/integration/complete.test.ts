@@ -45,3 +45,18 @@ test("a target without a migration has nothing to end", async () => {
   expect([code, problem?.code]).toEqual([1, "COMPLETE_NOTHING_COPIED"]);
   await expect(access(join(environment.folder, "crosswind.evidence.json"))).rejects.toThrow("ENOENT");
 });
+
+test("the record of another source in the same target stays", async () => {
+  await using environment = await anEnvironment();
+  await migrate(environment);
+  const { target } = environment;
+  await target.query(
+    "insert into crosswind.run (id, source) values ('00000000-0000-0000-0000-000000000001', 'another system/1')",
+  );
+
+  const { code, json, output } = await environment.run(["complete", "--yes", "--json"]);
+
+  expect(code, output).toBe(0);
+  expect(json["removed"]).toEqual([]);
+  expect(await target.query("select source from crosswind.run")).toEqual([{ source: "another system/1" }]);
+});

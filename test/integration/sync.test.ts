@@ -1,7 +1,7 @@
 import { Client } from "pg";
 import { expect, test } from "vitest";
 import { addRun } from "../support/add-run.ts";
-import { anEnvironment, type Environment, migrate, type Ran } from "../support/an-environment.ts";
+import { aFernetKey, anEnvironment, type Environment, migrate, type Ran } from "../support/an-environment.ts";
 import { freshDatabase } from "../support/database.ts";
 import { differencesToFreshCopy } from "../support/fresh-copy.ts";
 
@@ -242,4 +242,36 @@ test("without a copy, from another source, or while one is unfinished there is n
     [1, "SYNC_COPY_UNFINISHED"],
   ]);
   expect(other.url).toBeDefined();
+});
+
+test("with another key of the target nothing is written: its secrets would be lost", async () => {
+  await using environment = await aMigrated();
+  const { source, target } = environment;
+  await source.query(
+    "update variable set val = (select val from variable where key = 'seed_text') where key = 'seed_json'",
+  );
+  const secrets = () => target.query("select key, val from variable order by 1");
+  const before = await secrets();
+  const env = { TARGET_FERNET_KEY: aFernetKey() };
+
+  const delta = await environment.run(["sync", "--json"], { env });
+  const repair = await environment.run(["verify", "--repair", "--json"], { env });
+
+  expect([delta, repair].map(({ code, problem }) => [code, problem?.code])).toEqual([
+    [1, "TARGET_KEY_UNFIT"],
+    [1, "TARGET_KEY_UNFIT"],
+  ]);
+  expect(await secrets()).toEqual(before);
+});
+
+test("with the newest runs of each DAG selected, a DAG that had none then comes when it has", async () => {
+  await using environment = await anEnvironment({ config: "select:\n  history: 1" });
+  await migrate(environment);
+  await addRun(environment.source, { dag: "born_since", run: "new_and_done", state: "success", like: LIKE });
+
+  await sync(environment);
+
+  expect(await environment.target.query("select run_id from dag_run where dag_id = 'born_since'")).toEqual([
+    { run_id: "new_and_done" },
+  ]);
 });
