@@ -53,14 +53,14 @@ function interruption(world: World): AbortSignal {
   const onSignal = (): void => {
     if (controller.signal.aborted) process.exit(EXIT.problem);
     controller.abort();
-    world.err("\nStopping after the chunks that are under way (again: stop at once, which is safe, too).\n");
+    world.err("\nStopping when what is under way has ended (again: stop at once, which is safe, too).\n");
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
   return controller.signal;
 }
 
-const BLOCKED_CODES: ReadonlySet<string> = new Set(["PLAN_BLOCKED"]);
+const BLOCKED_CODES: ReadonlySet<string> = new Set(["PLAN_BLOCKED", "CUTOVER_GATE_CLOSED"]);
 
 function fail(error: unknown, world: World, json: boolean): number {
   if (isProblem(error)) {

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { apply, plan } from "../../src/app.ts";
+import { apply } from "../../src/app/apply.ts";
+import { plan } from "../../src/app/plan.ts";
 import type { Config } from "../../src/domain/config.ts";
 import type { RunEvent } from "../../src/domain/run-event.ts";
 import { Secret } from "../../src/domain/secret.ts";

@@ -59,21 +59,25 @@ test("the delta of a DAG brings all of it and nothing of others, again and again
   expect(rows).toEqual([{ dag_id: "cw_scheduled", n: 8 }]);
 });
 
-test("what fails after the rows takes them with it: a DAG's delta is there as a whole or not at all", async () => {
+test("what fails when the rows are in takes them with it: a DAG's delta is there as a whole or not at all", async () => {
   await using environment = await anEnvironment();
   await using resources = new AsyncDisposableStack();
   await migrate(environment);
+  const { target } = environment;
   await addRun(environment.source, { dag: "cw_scheduled", run: "new_and_done", state: "success", like: LIKE });
+  await target.query(
+    "create function stop_it() returns trigger language plpgsql as $$ begin raise 'stopped at the commit'; end $$",
+  );
+  await target.query(
+    "create constraint trigger stops after insert on dag_run deferrable initially deferred for each row execute function stop_it()",
+  );
 
   const deltas = await openDeltas(environment, resources);
-  const failed = deltas.bring("cw_scheduled", {
-    also: async () => {
-      throw new Error("the switch was stopped");
-    },
-  });
+  const failed = deltas.bring("cw_scheduled");
 
-  await expect(failed).rejects.toThrow("the switch was stopped");
-  expect(await environment.target.query("select 1 from dag_run where run_id = 'new_and_done'")).toEqual([]);
+  await expect(failed).rejects.toThrow("stopped at the commit");
+  expect(await target.query("select 1 from dag_run where run_id = 'new_and_done'")).toEqual([]);
+  await target.query("drop trigger stops on dag_run");
   expect(await deltas.bring("cw_scheduled")).toMatchObject({ inserted: 13 });
 });
 
@@ -89,7 +93,7 @@ test("a run that is handed over comes half done, and its unfinished tasks begin 
   );
 
   const deltas = await openDeltas(environment, resources);
-  const delta = await deltas.bring("seed_open", { handedOver: ["manual__running"] });
+  const delta = await deltas.bring("seed_open", ["manual__running"]);
 
   expect(delta.openRuns).toEqual(["manual__queued"]);
   const runs = await target.query(

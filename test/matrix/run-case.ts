@@ -1,4 +1,6 @@
-import { apply, plan, verifyEnvironment } from "../../src/app.ts";
+import { apply } from "../../src/app/apply.ts";
+import { plan } from "../../src/app/plan.ts";
+import { verifyEnvironment } from "../../src/app/verify.ts";
 import type { Config } from "../../src/domain/config.ts";
 import type { Plan } from "../../src/domain/plan.ts";
 import { Secret } from "../../src/domain/secret.ts";

@@ -1,6 +1,6 @@
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
-import { apply } from "../../app.ts";
+import { apply } from "../../app/apply.ts";
 import { interrupted } from "../../engine/copy/problems.ts";
 import { defineCommand } from "../command.ts";
 import { loadConfig } from "../config/load.ts";

@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { z } from "zod";
-import { cancelCutover } from "../../app-cutover.ts";
+import { cancelCutover } from "../../app/cutover.ts";
 import { defineCommand } from "../command.ts";
 import { loadConfig } from "../config/load.ts";
 import { cutoverView, showCutover } from "../views/cutover.ts";

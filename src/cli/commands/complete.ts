@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
-import { gatherEvidence, removeRecords } from "../../app-complete.ts";
+import { gatherEvidence, removeRecords } from "../../app/complete.ts";
 import { notConfirmed } from "../../engine/complete/problems.ts";
 import { defineCommand } from "../command.ts";
 import { loadConfig } from "../config/load.ts";

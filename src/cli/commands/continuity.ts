@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { z } from "zod";
-import { checkContinuityOf } from "../../app-waves.ts";
+import { checkContinuityOf } from "../../app/waves.ts";
 import { defineCommand, EXIT } from "../command.ts";
 import { loadConfig } from "../config/load.ts";
 import { continuityView } from "../views/continuity.ts";

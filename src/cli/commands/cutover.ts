@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { z } from "zod";
-import { assertOpen, cutover, lookAtGate, namedDags } from "../../app-cutover.ts";
+import { assertOpen, cutover, lookAtGate, namedDags } from "../../app/cutover.ts";
 import type { Config } from "../../domain/config.ts";
 import { type Override, redConditions } from "../../engine/cutover/gate.ts";
 import { dagMissing, notConfirmed, nothingChosen, waveUnknown } from "../../engine/cutover/problems.ts";

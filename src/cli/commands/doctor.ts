@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import { z } from "zod";
-import { openDoctorSource, openDoctorTarget, openState, openTarget } from "../../app.ts";
+import { openDoctorSource, openDoctorTarget, openTarget } from "../../app/sides.ts";
+import { openState } from "../../app/state.ts";
 import type { Config } from "../../domain/config.ts";
 import type { Finding } from "../../domain/finding.ts";
 import { isProblem } from "../../domain/problem.ts";

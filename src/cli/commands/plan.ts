@@ -1,6 +1,6 @@
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
-import { plan } from "../../app.ts";
+import { plan } from "../../app/plan.ts";
 import { defineCommand, exitCodeOf } from "../command.ts";
 import { loadConfig } from "../config/load.ts";
 import { selectionOptions } from "../config/options.ts";

@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { z } from "zod";
-import { namedDags, reverse } from "../../app-cutover.ts";
+import { namedDags, reverse } from "../../app/cutover.ts";
 import { notConfirmed, nothingChosen } from "../../engine/cutover/problems.ts";
 import { defineCommand, EXIT } from "../command.ts";
 import { loadConfig } from "../config/load.ts";

@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { z } from "zod";
-import { openTargetStatus } from "../../app.ts";
+import { openTargetStatus } from "../../app/sides.ts";
 import { readStatus } from "../../engine/copy/read-status.ts";
 import { defineCommand } from "../command.ts";
 import { loadConfig } from "../config/load.ts";

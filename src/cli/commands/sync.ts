@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { z } from "zod";
-import { sync } from "../../app-sync.ts";
+import { sync } from "../../app/sync.ts";
 import { defineCommand } from "../command.ts";
 import { loadConfig } from "../config/load.ts";
 import { showProgress } from "../progress.ts";

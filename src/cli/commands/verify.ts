@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { z } from "zod";
-import { verifyEnvironment } from "../../app.ts";
+import { verifyEnvironment } from "../../app/verify.ts";
 import { isEqual } from "../../engine/verify/report.ts";
 import { defineCommand, EXIT } from "../command.ts";
 import { loadConfig } from "../config/load.ts";

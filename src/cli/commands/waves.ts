@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { z } from "zod";
-import { checkProposedWaves, proposeWaves } from "../../app-waves.ts";
+import { checkProposedWaves, proposeWaves } from "../../app/waves.ts";
 import { type CommandResult, defineCommand, EXIT, exitCodeOf } from "../command.ts";
 import { loadConfig } from "../config/load.ts";
 import { selectionOptions } from "../config/options.ts";

@@ -73,7 +73,7 @@ function gateLines(gate: Gate | undefined, width: number): readonly string[] {
 
 function human({ gate, dags, failed }: CutoverResult, { width }: { readonly width: number }): string {
   const before = gateLines(gate, width);
-  if (dags.length === 0)
+  if (dags.length === 0 && failed === undefined)
     return [...before, gate === undefined ? "Nothing is under way." : "Nothing was switched."].join("\n");
   const rows = dags.map((kept) => [printable(kept.dagId), stateOf(kept), nextOf(kept)]);
   const reasons = dags.filter(({ reason }) => reason !== undefined);

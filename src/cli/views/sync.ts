@@ -13,7 +13,7 @@ const MOST_SHOWN = 5;
 
 function entityTable(synced: readonly SyncedEntity[]): string {
   const shown = synced.filter((each) => each.inserted + each.updated > 0);
-  if (shown.length === 0) return "Nothing has changed.";
+  if (shown.length === 0) return "No row is new or changed.";
   const right = { align: "right" } as const;
   return table(
     [{ title: "" }, { title: "new", ...right }, { title: "changed", ...right }, { title: "looked at", ...right }],

@@ -1,4 +1,5 @@
 import {
+  allDiffering,
   type ColumnDifference,
   differing,
   isEqual,
@@ -107,7 +108,7 @@ function ignoredLines({ report, explain }: VerifyResult, width: number): readonl
 }
 
 function summary(report: VerifyReport): string {
-  const all = report.entities.reduce((sum, each) => sum + differing(each), 0);
+  const all = allDiffering(report);
   const found = isEqual(report) ? "No differences." : `${count(all)} ${all === 1 ? "difference" : "differences"}.`;
   const { sample } = report;
   const share =

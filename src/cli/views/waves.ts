@@ -1,4 +1,4 @@
-import type { PlannedWaves } from "../../app-waves.ts";
+import type { PlannedWaves } from "../../app/waves.ts";
 import type { Finding } from "../../domain/finding.ts";
 import { describeTie, type Wave } from "../../engine/cutover/waves.ts";
 import type { View } from "../command.ts";

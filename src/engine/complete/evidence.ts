@@ -1,13 +1,7 @@
 import type { Session } from "../../ports/database.ts";
 import { type MigrationStatus, readStatus } from "../copy/read-status.ts";
-import { readSwitches } from "../cutover/cutover-ledger.ts";
-import type { CutoverEvent, DagSwitch } from "../cutover/switch-state.ts";
-
-/** One line of the record: who did what to which DAG, and when. */
-export interface RecordedEvent extends CutoverEvent {
-  readonly at: string;
-  readonly who: string;
-}
+import { type RecordedEvent, readRecord, readSwitches } from "../cutover/cutover-ledger.ts";
+import type { DagSwitch } from "../cutover/switch-state.ts";
 
 /** How the source has been used of late: whether it may be switched off. */
 export interface SourceUse {
@@ -38,24 +32,14 @@ export interface Evidence {
 }
 
 /** What the target's ledger knows of a migration from the source. */
-export async function readRecord(
+export async function readMigration(
   target: Session,
   source: string,
 ): Promise<Pick<Evidence, "migration" | "switches" | "record">> {
-  const [row] = await target.query<{ there: boolean }>(
-    "select to_regclass('crosswind.cutover_event') is not null as there",
-  );
-  const events =
-    row?.there === true
-      ? await target.query<{ at: Date; who: string; what: string; state: CutoverEvent["state"]; dag: string }>(
-          "select at, who, what, state, dag_id as dag from crosswind.cutover_event where source = $1 order by id",
-          [source],
-        )
-      : [];
   return {
     migration: await readStatus(target),
     switches: await readSwitches(target, source),
-    record: events.map(({ at, who, what, state, dag }) => ({ at: at.toISOString(), who, what, state, dagId: dag })),
+    record: await readRecord(target, source),
   };
 }
 

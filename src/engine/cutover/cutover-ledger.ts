@@ -5,7 +5,7 @@ import type { SideName } from "./automated-run.ts";
 import * as problems from "./problems.ts";
 import type { CutoverEvent, DagSwitch } from "./switch-state.ts";
 
-/** In the target's database, beside the rows it is about: a DAG's state changes in the transaction that brings its rows. */
+/** In the target's database, beside the rows it is about: whose rows of a DAG count changes in one transaction with its state. */
 const TABLES = `
   create table if not exists crosswind.cutover_dag (
     source text not null, dag_id text not null, state text not null, kept jsonb not null, at timestamptz not null default now(),
@@ -30,9 +30,23 @@ export async function readSwitches(session: Session, source: string): Promise<re
   return rows.map(({ kept }) => kept);
 }
 
-/** True for a DAG that has set out, and was not restored or taken back. */
-export function isOnItsWay({ state }: DagSwitch): boolean {
-  return state !== "ready" && state !== "restored" && state !== "reversed";
+/** One line of the record: who did what to which DAG, and when. */
+export interface RecordedEvent extends CutoverEvent {
+  readonly at: string;
+  readonly who: string;
+}
+
+/** The record of switches from one source, oldest first. Makes nothing. */
+export async function readRecord(session: Session, source: string): Promise<readonly RecordedEvent[]> {
+  const [row] = await session.query<{ there: boolean }>(
+    "select to_regclass('crosswind.cutover_event') is not null as there",
+  );
+  if (row?.there !== true) return [];
+  const rows = await session.query<{ at: Date; who: string; what: string; state: CutoverEvent["state"]; dag: string }>(
+    "select at, who, what, state, dag_id as dag from crosswind.cutover_event where source = $1 order by id",
+    [source],
+  );
+  return rows.map(({ at, who, what, state, dag }) => ({ at: at.toISOString(), who, what, state, dagId: dag }));
 }
 
 /** What is known of switches from one source, and who does them. */
@@ -65,14 +79,10 @@ export class CutoverLedger {
     return await readSwitches(session, this.#source);
   }
 
-  /** Writes the new state and its line in the record, in the session's transaction where it has one. */
-  async write(kept: DagSwitch, what: string, session?: Session): Promise<void> {
-    if (session === undefined) {
-      await using own = await this.#target.session();
-      await own.transaction(() => this.#write(own, kept, what));
-      return;
-    }
-    await this.#write(session, kept, what);
+  /** Writes the new state and its line in the record. */
+  async write(kept: DagSwitch, what: string): Promise<void> {
+    await using session = await this.#target.session();
+    await session.transaction(() => this.#write(session, kept, what));
   }
 
   async #write(session: Session, kept: DagSwitch, what: string): Promise<void> {
@@ -101,21 +111,6 @@ export class CutoverLedger {
       await this.#write(session, written, what);
       return written;
     });
-  }
-
-  /** The record, oldest first. */
-  async readEvents(): Promise<readonly (CutoverEvent & { readonly at: string; readonly who: string })[]> {
-    const rows = await this.#target.query<{ at: Date; who: string; what: string; state: string; dag_id: string }>(
-      "select at, who, what, state, dag_id from crosswind.cutover_event where source = $1 order by id",
-      [this.#source],
-    );
-    return rows.map(({ at, who, what, state, dag_id }) => ({
-      at: at.toISOString(),
-      who,
-      what,
-      state: state as CutoverEvent["state"],
-      dagId: dag_id,
-    }));
   }
 }
 

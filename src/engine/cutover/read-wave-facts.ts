@@ -65,15 +65,24 @@ export async function readWaveFacts(session: Session, options: WaveFactsOptions)
     parsed.set(dagId, parseDag(dagId, data, options));
   }
   const all = [...parsed.values()];
-  const shared = [
-    ...assetTies(await readAssetUses(session, options.release)),
-    ...poolTies(await readPools(session, parsed)),
-  ];
   return {
     dags: await readRisks(session, options, parsed),
-    ties: [...all.flatMap(({ ties }) => ties), ...shared],
+    ties: [
+      ...all.flatMap(({ ties }) => ties),
+      ...assetTies(await readAssetUses(session, options.release)),
+      ...poolTies(await readPools(session, parsed)),
+    ],
     open: all.flatMap(({ open }) => open),
   };
+}
+
+/** Ties by which what happens in one DAG makes a run of another. */
+export async function readStartingTies(session: Session, release: Release): Promise<readonly Tie[]> {
+  const ties: Tie[] = [...assetTies(await readAssetUses(session, release))];
+  for await (const { dagId, data } of readSerializedDags(session, release)) {
+    ties.push(...tiesOf(dagId, data).ties.filter(({ kind }) => kind === "starts"));
+  }
+  return ties;
 }
 
 function parseDag(dagId: string, data: unknown, { release, now }: WaveFactsOptions): Parsed {

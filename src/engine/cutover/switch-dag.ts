@@ -2,16 +2,18 @@ import { isProblem } from "../../domain/problem.ts";
 import { drain } from "./drain.ts";
 import * as problems from "./problems.ts";
 import { prove } from "./prove.ts";
-import { type DagSwitch, type Direction, type SwitchState, UNDER_WAY } from "./switch-state.ts";
+import {
+  type DagSwitch,
+  type Direction,
+  ENDS,
+  isHalfDone,
+  isUnderWay,
+  isUnfinished,
+  type SwitchState,
+} from "./switch-state.ts";
 import { enter, readDag, type Switchboard, unpause } from "./switchboard.ts";
 
 type Step = (board: Switchboard, kept: DagSwitch) => Promise<DagSwitch>;
-
-/** Where a direction ends, whose rows count then, and where it is given up. */
-const ENDS = {
-  forward: { state: "live", owner: "target", given: "restored", keeper: "source" },
-  back: { state: "reversed", owner: "source", given: "live", keeper: "target" },
-} as const satisfies Readonly<Record<Direction, Readonly<Record<string, string>>>>;
 
 /** What is done in a state, which leads to the next one. Each may be repeated: a process that was killed in the middle comes back to it. */
 const STEPS: Readonly<Partial<Record<SwitchState, Step>>> = {
@@ -29,20 +31,12 @@ const STEPS: Readonly<Partial<Record<SwitchState, Step>>> = {
     const proving: DagSwitch = { ...kept, state: "proving" };
     const delta = await board.bring(kept);
     const what = `${delta.inserted} new and ${delta.updated} changed rows brought to the ${board.to.name}`;
-    if (kept.wasPaused && delta.openRuns.length > 0)
-      return await enter(
-        board,
-        { ...proving, stayed: delta.openRuns },
-        `${what}; open runs stay on the ${board.from.name}`,
-      );
-    // A run that appeared meanwhile: somebody has triggered it, or unpaused the DAG.
-    if (delta.openRuns.length > 0 && !kept.wasPaused)
-      return await enter(
-        board,
-        { ...kept, state: "draining" },
-        `a run appeared meanwhile: ${delta.openRuns.join(", ")}`,
-      );
-    return await enter(board, proving, what);
+    if (delta.openRuns.length === 0) return await enter(board, proving, what);
+    const stayed = { ...proving, stayed: delta.openRuns };
+    if (kept.wasPaused) return await enter(board, stayed, `${what}; open runs stay on the ${board.from.name}`);
+    // Somebody has triggered it, or unpaused the DAG.
+    const appeared = `a run appeared meanwhile: ${delta.openRuns.join(", ")}`;
+    return await enter(board, { ...kept, state: "draining" }, appeared);
   },
   proving: async (board, kept) => {
     const { clock } = await board.to.control.readHealth(board.signal);
@@ -108,20 +102,10 @@ const SETS_OUT: Readonly<Record<Direction, readonly SwitchState[]>> = {
   back: ["live", "settled"],
 };
 
-/** Set out and not there: both sides may be paused. */
-export function isUnderWay({ state }: DagSwitch): boolean {
-  return state === "ready" || UNDER_WAY.includes(state);
-}
-
-/** Killed between the owner's change and the unpause: it may be paused on both sides. */
-export function isUnfinished({ state, direction, liveAt }: DagSwitch): boolean {
-  return state === ENDS[direction].state && liveAt === undefined;
-}
-
 async function begin(board: Switchboard, dagId: string): Promise<DagSwitch> {
   const { direction, from, to } = board;
   const known = await board.ledger.read(dagId);
-  if (known !== undefined && (isUnderWay(known) || isUnfinished(known))) {
+  if (known !== undefined && isHalfDone(known)) {
     if (known.direction !== direction) throw problems.otherDirection({ dag: dagId });
     return known;
   }
@@ -141,8 +125,8 @@ async function begin(board: Switchboard, dagId: string): Promise<DagSwitch> {
  * Switches one DAG from one side to the other, or goes on where an earlier process stopped. What fails restores it (a bug, too, which is thrown
  * then), and so does a stop on request while it waits.
  *
- * Resolves with where it ended (`live` or `reversed`, or `until`, where it waits for others), or where it was before with the reason. Rejects when the lease is lost, or neither side can be
- * told how it is.
+ * Resolves with where it ended (`live` or `reversed`, or `until`, where it waits for others), or where it was before with the reason. Rejects when
+ * the lease is lost, or neither side can be told how it is.
  */
 export async function switchDag(board: Switchboard, dagId: string, until?: SwitchState): Promise<DagSwitch> {
   let kept = await begin(board, dagId);

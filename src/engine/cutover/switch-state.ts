@@ -7,9 +7,6 @@ import type { NextRun } from "../../ports/control.ts";
  */
 export type SwitchState = "ready" | "draining" | "paused" | "proving" | "live" | "settled" | "restored" | "reversed";
 
-/** States in which both sides may be paused: a switch that stopped there has to be finished or restored. */
-export const UNDER_WAY: readonly SwitchState[] = ["draining", "paused", "proving"];
-
 /** From the source to the target, or back. */
 export type Direction = "forward" | "back";
 
@@ -36,6 +33,34 @@ export interface DagSwitch {
   readonly stayed?: readonly string[];
   /** Why it was restored. */
   readonly reason?: string;
+}
+
+/** Where a direction ends, whose rows count then; where it is given up, and whose rows count as before. */
+export const ENDS = {
+  forward: { state: "live", owner: "target", given: "restored", keeper: "source" },
+  back: { state: "reversed", owner: "source", given: "live", keeper: "target" },
+} as const satisfies Readonly<Record<Direction, Readonly<Record<string, string>>>>;
+
+const UNDER_WAY: readonly SwitchState[] = ["ready", "draining", "paused", "proving"];
+
+/** Set out and not there: it is finished by going on, or restored. */
+export function isUnderWay({ state }: DagSwitch): boolean {
+  return UNDER_WAY.includes(state);
+}
+
+/** Killed between the owner's change and the unpause: it may be paused on both sides, and is finished by going on. */
+export function isUnfinished({ state, direction, liveAt }: DagSwitch): boolean {
+  return state === ENDS[direction].state && liveAt === undefined;
+}
+
+/** Somebody has to end it: both sides may be paused. */
+export function isHalfDone(kept: DagSwitch): boolean {
+  return isUnderWay(kept) || isUnfinished(kept);
+}
+
+/** On the target, or on the way there or back. */
+export function hasSetOut(kept: DagSwitch): boolean {
+  return isHalfDone(kept) || kept.state === "live" || kept.state === "settled";
 }
 
 /** What happened to a DAG, for views and the record. */

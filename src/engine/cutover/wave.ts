@@ -1,8 +1,9 @@
 import pLimit from "p-limit";
 import { inDepths } from "../../domain/depths.ts";
 import { isProblem } from "../../domain/problem.ts";
-import { isUnderWay, isUnfinished, restore, switchDag } from "./switch-dag.ts";
-import type { DagSwitch, SwitchState } from "./switch-state.ts";
+import { type ChainSteps, switchChain } from "./chain.ts";
+import { restore, switchDag } from "./switch-dag.ts";
+import { type DagSwitch, isUnderWay, isUnfinished } from "./switch-state.ts";
 import type { Switchboard } from "./switchboard.ts";
 import { isDueBefore, watchDag } from "./watch.ts";
 import { chainsOf } from "./waves.ts";
@@ -14,49 +15,30 @@ export interface WaveReport {
   readonly failed?: readonly { readonly dagId: string; readonly what: string }[];
 }
 
-/** DAGs switched at once: each holds sessions on both sides. */
+/** DAGs brought up to date and proven at once: each holds sessions on both sides. */
 export const AT_ONCE = 4;
-
-/** Kinds of ties by which what happens in one DAG makes a run of another. */
-const STARTING: ReadonlySet<string> = new Set(["asset", "starts"]);
-
-type Switch = (dagId: string, until?: SwitchState) => Promise<DagSwitch | undefined>;
+/** DAGs whose gap is waited for at once: that costs little, and one may wait for long. */
+const DRAINED_AT_ONCE = 16;
 
 async function restoreTied(board: Switchboard, dagIds: readonly string[], reason: string): Promise<void> {
   for (const kept of await readOf(board, dagIds)) if (isUnderWay(kept)) await restore(board, kept, reason);
 }
 
-/**
- * DAGs that start each other: whoever starts others is drained first, so that they still run what it has started, and goes live last, so that nobody is
- * paused when it does. Where one of them is not drained, all stay.
- */
-async function switchChain(board: Switchboard, chain: readonly string[], one: Switch): Promise<void> {
-  const starters = (id: string) => board.ties.filter(({ to }) => to === id).map(({ from }) => from);
-  const levels = inDepths(chain, starters);
-  const drain = async (level: readonly string[]) =>
-    await Promise.all(level.map((dagId) => one(dagId, "paused"))).catch(async (error: unknown) => {
-      await restoreTied(board, chain, "a DAG that it is tied to failed");
-      throw error;
-    });
-  for (const level of levels) {
-    const drained = await drain(level);
-    const kept = drained.find((each) => each === undefined || each.reason !== undefined);
-    if (drained.includes(undefined) || kept !== undefined)
-      return await restoreTied(board, chain, `${kept?.dagId ?? "another DAG"}, which it is tied to, was not switched`);
-  }
-  for (const level of levels.toReversed()) await Promise.all(level.map((dagId) => one(dagId)));
+/** On a stop no DAG is begun; what is drained is finished. What is paused never waits for the gap of another: the two have places of their own. */
+function stepsOf(board: Switchboard): ChainSteps {
+  const [draining, finishing] = [pLimit(DRAINED_AT_ONCE), pLimit(AT_ONCE)];
+  const finish = (dagId: string) => finishing(() => switchDag(board, dagId));
+  const drain = (dagId: string) =>
+    draining(async () => !board.stop.aborted && (await switchDag(board, dagId, "paused")).reason === undefined);
+  return { drain, finish, restore: (dagIds, reason) => restoreTied(board, dagIds, reason) };
 }
 
 /** What fails at one DAG does not keep others that it is not tied to; a lost lease and bugs end all. Gives the failures. */
 async function switchAll(board: Switchboard, dagIds: readonly string[]): Promise<NonNullable<WaveReport["failed"]>> {
-  const limit = pLimit(AT_ONCE);
-  const one: Switch = (dagId, until) =>
-    limit(async () => (board.stop.aborted ? undefined : await switchDag(board, dagId, until)));
-  const ties = board.ties.filter(({ kind }) => STARTING.has(kind));
-  const chains = chainsOf(dagIds, ties);
-  const ends = await Promise.allSettled(
-    chains.map((chain) => (chain.length === 1 ? one(chain[0] ?? "") : switchChain({ ...board, ties }, chain, one))),
-  );
+  const starters = (id: string) => board.ties.filter(({ to }) => to === id).map(({ from }) => from);
+  const chains = chainsOf(dagIds, board.ties);
+  const steps = stepsOf(board);
+  const ends = await Promise.allSettled(chains.map((chain) => switchChain(inDepths(chain, starters), steps)));
   return ends.flatMap((end, index) => {
     if (end.status === "fulfilled") return [];
     const error: unknown = end.reason;

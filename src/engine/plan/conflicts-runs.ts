@@ -1,37 +1,21 @@
 import type { Finding } from "../../domain/finding.ts";
 import type { RunKey } from "../../domain/plan.ts";
-import { columnType } from "../../domain/schema.ts";
 import type { ConflictChoice } from "../../domain/selection.ts";
-import { hasLedger, readIdRules } from "../copy/ledger.ts";
+import { type OwnRun, readOwnRuns } from "../copy/own-runs.ts";
 import { copiedRows, exclusionsFor } from "../select/filters.ts";
 import { enumerate, type PlanContext, subjectsOf } from "./plan-job.ts";
 
-interface ForeignRun extends RunKey {
-  readonly at: string | null;
-}
-
-/** Runs on the target that are not ours, of DAGs that have runs on the source: neither their ids nor the runs themselves are in the ledger. */
-async function foreignRuns({ targetSession, target, source, ...context }: PlanContext): Promise<readonly ForeignRun[]> {
-  const hasLogicalDate = columnType(target.side.schema, "dag_run", "logical_date") !== undefined;
-  const date = hasLogicalDate ? "logical_date" : "execution_date";
-  const rules = (await hasLedger(targetSession)) ? await readIdRules(targetSession, source.facts.identity) : [];
-  const own = rules.find((rule) => rule.entity === "dag_run");
-  const dags = await targetSession.query<{ dag_id: string }>("select distinct dag_id from dag_run");
-  if (dags.length === 0) return [];
-  const known = await context.sourceSession.query<{ dag_id: string }>(
+/** Runs on the target that are not ours, of DAGs that have runs on the source. */
+async function foreignRuns(context: PlanContext): Promise<readonly OwnRun[]> {
+  const { targetSession, sourceSession, target, source } = context;
+  const there = await targetSession.query<{ dag_id: string }>("select distinct dag_id from dag_run");
+  if (there.length === 0) return [];
+  const known = await sourceSession.query<{ dag_id: string }>(
     "select distinct dag_id from dag_run where dag_id = any($1)",
-    [dags.map((row) => row.dag_id)],
+    [there.map((row) => row.dag_id)],
   );
-  return await targetSession.query<ForeignRun & Record<string, unknown>>(
-    `select dag_id, run_id, ${date}::text as at from dag_run
-     where dag_id = any($1) and not (id between $2 and $3) and not (id = any($4))`,
-    [
-      known.map((row) => row.dag_id),
-      own?.low ?? 0,
-      own?.high ?? -1,
-      (own?.exceptions ?? []).map(([, targetId]) => targetId),
-    ],
-  );
+  const dags = known.map((row) => row.dag_id);
+  return await readOwnRuns(targetSession, { side: target.side, source: source.facts.identity, dags });
 }
 
 /** A run of the source whose id or logical date, both unique within a DAG, a run of the target has. */

@@ -1,6 +1,7 @@
 import type { Sql } from "../../domain/entity.ts";
 import type { Session } from "../../ports/database.ts";
 import type { RowCopier } from "../copy/row-copier.ts";
+import { literal } from "../select/filters.ts";
 import { identifier, type Translation } from "../translate/translate.ts";
 import { labelFields, matchingColumns } from "../verify/compared-columns.ts";
 import { labelColumn, type Ownership, sourceRows, targetRows } from "../verify/row-queries.ts";
@@ -84,7 +85,10 @@ export async function findDeleted(
   const dags = await surplus(sides, translation, options);
   if (dags.length === 0) return [];
   const columns = matchingColumns(translation);
-  const canonical = options.rows.rowsOf(translation);
+  const ofDags = (dag: Sql) =>
+    dags.map((each) => (each === null ? `${dag} is null` : `${dag} = ${literal(each)}`)).join(" or ");
+  const all = options.rows.rowsOf(translation);
+  const canonical = [...(all === undefined ? [] : [`(${all})`]), `(${ofDags(dagOf(translation))})`].join(" and ");
   await putTranslated(sides.source, sides.target, sourceRows(translation, { columns, source: undefined, canonical }), {
     columns,
     labels: labelFields(translation).map(labelColumn),
@@ -94,7 +98,7 @@ export async function findDeleted(
   const keyOf = (alias: string) =>
     `row(${columns.map(({ column }) => `${alias}.${identifier(column)}`).join(", ")})::text`;
   const gone = `select r.dag, r.place from (${oursOnTarget(translation, options.owned)}) r
-    where not exists (select from (${TRANSLATED_ROWS}) k where ${keyOf("k")} = ${keyOf("r")})`;
+    where (${ofDags("r.dag")}) and not exists (select from (${TRANSLATED_ROWS}) k where ${keyOf("k")} = ${keyOf("r")})`;
   const isCarried = options.deletions === "carry";
   const table = identifier(translation.targetTable);
   const found = await sides.target.query<{ dag: string | null; n: string }>(

@@ -1,8 +1,7 @@
-import { dagRun as dagRunEntity } from "../../airflow/entities/dag-run.ts";
 import type { RunKey } from "../../domain/plan.ts";
 import type { Session } from "../../ports/database.ts";
-import { type CopyJob, dagRunOf } from "../copy/copy-context.ts";
-import { readIdRules } from "../copy/ledger.ts";
+import type { CopyJob } from "../copy/copy-context.ts";
+import { readOwnRuns } from "../copy/own-runs.ts";
 import { literal } from "../select/filters.ts";
 import type { Translation } from "../translate/translate.ts";
 
@@ -20,14 +19,7 @@ interface DagOfBoth {
  */
 export async function runsOfTargetsOwn(target: Session, of: DagOfBoth): Promise<readonly RunKey[]> {
   const { job, dagRun, source, dag } = of;
-  const rule = (await readIdRules(target, job.identity)).find(({ entity }) => entity === "dag_run");
-  const there = dagRunOf({ sourceSide: job.targetSide }, dagRunEntity);
-  const ours = (rule?.exceptions ?? []).map(([, id]) => id);
-  const own = await target.query<{ run_id: string; at: string | null }>(
-    `select c.run_id, c.logical_date::text as at from (${there.canonical()}) c where c.dag_id = $1
-     and not (c.id between $2 and $3) and not (c.id = any ($4::int[]))`,
-    [dag, rule?.low ?? 0, rule?.high ?? -1, ours],
-  );
+  const own = await readOwnRuns(target, { side: job.targetSide, source: job.identity, dags: [dag] });
   if (own.length === 0) return [];
   return await source.query<RunKey & Record<string, unknown>>(
     `select c.dag_id, c.run_id from (${dagRun.canonical()}) c where c.dag_id = ${literal(dag)}

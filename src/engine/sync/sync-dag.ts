@@ -27,19 +27,11 @@ export interface DagDelta {
 
 /** Deltas of single DAGs, for a cutover: what they share is looked up once. */
 export interface DagDeltas {
-  readonly base: Base;
   /**
    * Brings what changed of one DAG since the last copy or delta: everything in one transaction of the target, from one read snapshot of the
-   * source that is taken now.
+   * source that is taken now. `handedOver`: runs that are brought although they are not finished, for the target to go on with.
    */
-  bring(dag: string, options?: BringOptions): Promise<DagDelta>;
-}
-
-export interface BringOptions {
-  /** Runs that are brought although they are not finished, for the target to go on with. */
-  readonly handedOver?: readonly string[];
-  /** Runs in the same transaction, after the rows. */
-  readonly also?: (target: Session) => Promise<void>;
+  bring(dag: string, handedOver?: readonly string[]): Promise<DagDelta>;
 }
 
 type Shared = Pick<RowCopierParts, "dagRun" | "ids"> & { readonly base: Base };
@@ -82,17 +74,14 @@ async function keepOwnRuns(target: Session, dagJob: DagJob): Promise<KeptOnTarge
 async function selectDag(target: Session, dagJob: DagJob): Promise<ResolvedSelection> {
   const { job, snapshot, dag, dagRun, base, handedOver } = dagJob;
   // A DAG that had no finished run then has no oldest one to begin at.
-  const since =
-    base.selection.since?.["*"] === undefined && base.selection.since?.[dag] === undefined
-      ? undefined
-      : base.selection.since;
+  const oldest = base.selection.since?.["*"] ?? base.selection.since?.[dag];
   const open = await unfinishedRuns(snapshot.holder, dagRun, dag);
   return {
     kept: await keepOwnRuns(target, dagJob),
     dags: [dag],
     leftOut: open.filter((run) => !handedOver.includes(run.run_id)),
     without: job.selection.without,
-    ...(since === undefined ? {} : { since }),
+    ...(oldest === undefined ? {} : { since: { "*": oldest } }),
   };
 }
 
@@ -198,19 +187,13 @@ export async function openDagDeltas(job: CopyJob): Promise<DagDeltas> {
   await using first = await openReadSnapshot(job.source);
   await using target = await job.target.session();
   const shared = await share(job, first, target);
-  const selection = { ...shared.base.selection };
-  await new RowCopier({ job, snapshot: first, selection, ...shared }).checkTypes();
+  await new RowCopier({ job, snapshot: first, selection: shared.base.selection, ...shared }).checkTypes();
   return {
-    base: shared.base,
-    bring: async (dag, { also = async () => {}, handedOver = [] } = {}) => {
+    bring: async (dag, handedOver = []) => {
       await using snapshot = await openReadSnapshot(job.source);
       assertMarkHolds(shared.base, snapshot.mark);
       await using session = await job.target.session();
-      return await session.transaction(async () => {
-        const delta = await bringDag(session, { ...shared, job, snapshot, dag, handedOver });
-        await also(session);
-        return delta;
-      });
+      return await session.transaction(() => bringDag(session, { ...shared, job, snapshot, dag, handedOver }));
     },
   };
 }

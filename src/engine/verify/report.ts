@@ -78,7 +78,12 @@ export function differing({ different, missing, unexpected }: VerifiedEntity): n
   return different + missing + unexpected;
 }
 
+/** Rows of all entities that are not the same on both sides. */
+export function allDiffering({ entities }: Pick<VerifyReport, "entities">): number {
+  return entities.reduce((sum, each) => sum + differing(each), 0);
+}
+
 /** True when no entity has a difference. */
 export function isEqual(report: Pick<VerifyReport, "entities">): boolean {
-  return report.entities.every((each) => differing(each) === 0);
+  return allDiffering(report) === 0;
 }

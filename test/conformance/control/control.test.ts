@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
-import { openControl } from "../../../src/app-control.ts";
+import { openControl } from "../../../src/app/control.ts";
 import { openDatabaseControl } from "../../../src/connectors/airflow-database/database-control.ts";
 import { openPostgres } from "../../../src/databases/postgres/postgres.ts";
 import type { ApiConfig, Config } from "../../../src/domain/config.ts";

@@ -1,16 +1,16 @@
-import { openSides, type Sides } from "./app-sides.ts";
-import type { Config } from "./domain/config.ts";
-import type { Finding } from "./domain/finding.ts";
-import { CutoverLedger } from "./engine/cutover/cutover-ledger.ts";
-import { type DagContinuity, readContinuity, type SwitchedAt } from "./engine/cutover/read-continuity.ts";
-import { readWaveFacts, type WaveFacts } from "./engine/cutover/read-wave-facts.ts";
-import type { OpenTie, Tie } from "./engine/cutover/ties.ts";
-import { planWaves, type Wave } from "./engine/cutover/waves.ts";
-import { checkWaves } from "./engine/cutover/waves-file.ts";
-import { assertLanded } from "./engine/land/land.ts";
-import { probeBoth } from "./engine/plan/make-plan.ts";
-import { probeSide } from "./engine/probe/probe-side.ts";
-import { isSelected } from "./engine/select/match.ts";
+import type { Config } from "../domain/config.ts";
+import type { Finding } from "../domain/finding.ts";
+import { readRecord } from "../engine/cutover/cutover-ledger.ts";
+import { type DagContinuity, readContinuity } from "../engine/cutover/read-continuity.ts";
+import { readWaveFacts, type WaveFacts } from "../engine/cutover/read-wave-facts.ts";
+import type { OpenTie, Tie } from "../engine/cutover/ties.ts";
+import { planWaves, type Wave } from "../engine/cutover/waves.ts";
+import { checkWaves } from "../engine/cutover/waves-file.ts";
+import { assertLanded } from "../engine/land/land.ts";
+import { probeBoth } from "../engine/plan/make-plan.ts";
+import { probeSide } from "../engine/probe/probe-side.ts";
+import { isSelected } from "../engine/select/match.ts";
+import { openSides } from "./sides.ts";
 
 interface Opened {
   readonly now: Date;
@@ -84,7 +84,7 @@ export async function checkContinuityOf(config: Config, options: ContinuityOptio
   const input = {
     source: { session: source, release: probed.source.side.release },
     target: { session: target, release: probed.target.side.release },
-    events: await readSwitches(sides, probed.source.facts.identity),
+    events: await readRecord(target, probed.source.facts.identity),
     since: options.since.getTime() * 1000,
     now: options.now.getTime() * 1000,
     isWanted: (dagId: string) => isSelected(dagId, patterns),
@@ -95,13 +95,4 @@ export async function checkContinuityOf(config: Config, options: ContinuityOptio
     found.push(dag);
   }
   return found;
-}
-
-/** Opening the record would make its tables, which a check is not to do. */
-async function readSwitches({ target }: Sides, source: string): Promise<readonly SwitchedAt[]> {
-  const [row] = await target.query<{ there: boolean }>(
-    "select to_regclass('crosswind.cutover_event') is not null as there",
-  );
-  if (row?.there !== true) return [];
-  return await (await CutoverLedger.open(target, { source, who: "" })).readEvents();
 }

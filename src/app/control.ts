@@ -1,13 +1,13 @@
-import { headUnknown } from "./airflow/problems.ts";
-import { releaseOfHead, releases } from "./airflow/releases.ts";
-import { openDatabaseControl } from "./connectors/airflow-database/database-control.ts";
-import { type Credentials, openRestControl } from "./connectors/airflow-rest/open-rest-control.ts";
-import { controlApiInvalid } from "./connectors/problems.ts";
-import { openPostgres } from "./databases/postgres/postgres.ts";
-import type { ApiConfig, Config } from "./domain/config.ts";
-import type { Release } from "./domain/release.ts";
-import type { Control } from "./ports/control.ts";
-import type { Database } from "./ports/database.ts";
+import { headUnknown } from "../airflow/problems.ts";
+import { releaseOfHead, releases } from "../airflow/releases.ts";
+import { openDatabaseControl } from "../connectors/airflow-database/database-control.ts";
+import { type Credentials, openRestControl } from "../connectors/airflow-rest/open-rest-control.ts";
+import { controlApiInvalid } from "../connectors/problems.ts";
+import { openPostgres } from "../databases/postgres/postgres.ts";
+import type { ApiConfig, Config } from "../domain/config.ts";
+import type { Release } from "../domain/release.ts";
+import type { Control } from "../ports/control.ts";
+import type { Database } from "../ports/database.ts";
 
 /**
  * Opens control of one side: through its API where the configuration has one, else through its database, with sessions that may write, of

@@ -1,28 +1,34 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { migrationJob } from "./app.ts";
-import { openControl } from "./app-control.ts";
-import { openSides, type Sides } from "./app-sides.ts";
-import { openPostgres } from "./databases/postgres/postgres.ts";
-import type { Config } from "./domain/config.ts";
-import { NO_CONFLICTS } from "./domain/plan.ts";
-import { holdTarget } from "./engine/copy/hold-target.ts";
-import { readPlannedSelection } from "./engine/copy/ledger.ts";
-import { CutoverLedger, isOnItsWay, readSwitches, takeLease } from "./engine/cutover/cutover-ledger.ts";
-import { type Gate, type Override, override, readGate, redConditions } from "./engine/cutover/gate.ts";
-import * as problems from "./engine/cutover/problems.ts";
-import { readWaveFacts } from "./engine/cutover/read-wave-facts.ts";
-import { isUnderWay, isUnfinished } from "./engine/cutover/switch-dag.ts";
-import type { CutoverEvent, DagSwitch, Direction } from "./engine/cutover/switch-state.ts";
-import { type Clock, type Switchboard, USUAL_TIMES } from "./engine/cutover/switchboard.ts";
-import type { Tie } from "./engine/cutover/ties.ts";
-import { AT_ONCE, restoreAll, switchWave, type WaveReport } from "./engine/cutover/wave.ts";
-import { probeBoth } from "./engine/plan/make-plan.ts";
-import type { ProbedSide } from "./engine/probe/probe-side.ts";
-import { isSelected } from "./engine/select/match.ts";
-import { openDagDeltas } from "./engine/sync/sync-dag.ts";
-import { openReturnDeltas } from "./engine/sync/sync-return.ts";
-import { verifyCopy } from "./engine/verify/verify-copy.ts";
+import { openPostgres } from "../databases/postgres/postgres.ts";
+import type { Config } from "../domain/config.ts";
+import { NO_CONFLICTS } from "../domain/plan.ts";
+import { holdTarget } from "../engine/copy/hold-target.ts";
+import { readPlannedSelection } from "../engine/copy/ledger.ts";
+import { CutoverLedger, readSwitches, takeLease } from "../engine/cutover/cutover-ledger.ts";
+import { type Gate, type Override, override, readGate, redConditions } from "../engine/cutover/gate.ts";
+import * as problems from "../engine/cutover/problems.ts";
+import { readStartingTies } from "../engine/cutover/read-wave-facts.ts";
+import {
+  type CutoverEvent,
+  type DagSwitch,
+  type Direction,
+  hasSetOut,
+  isHalfDone,
+} from "../engine/cutover/switch-state.ts";
+import { type Clock, type Switchboard, USUAL_TIMES } from "../engine/cutover/switchboard.ts";
+import type { Tie } from "../engine/cutover/ties.ts";
+import { AT_ONCE, restoreAll, switchWave, type WaveReport } from "../engine/cutover/wave.ts";
+import { probeBoth } from "../engine/plan/make-plan.ts";
+import type { ProbedSide } from "../engine/probe/probe-side.ts";
+import { isSelected } from "../engine/select/match.ts";
+import { openDagDeltas } from "../engine/sync/sync-dag.ts";
+import { openReturnDeltas } from "../engine/sync/sync-return.ts";
+import { allDiffering } from "../engine/verify/report.ts";
+import { verifyCopy } from "../engine/verify/verify-copy.ts";
+import { openControl } from "./control.ts";
+import { migrationJob } from "./jobs.ts";
+import { openSides, type Sides } from "./sides.ts";
 
 export interface CutoverOptions {
   /** For the record: who switches. */
@@ -66,11 +72,9 @@ async function forwardMoves(opened: Opened, signal: AbortSignal): Promise<Moves>
   const job = await jobOf(opened);
   const deltas = await openDagDeltas(job);
   return {
-    bring: ({ dagId, handedOver = [] }) => deltas.bring(dagId, { handedOver }),
-    verify: async ({ dagId }) => {
-      const { entities } = await verifyCopy({ ...job, dags: [dagId], now: () => realClock.now(), signal });
-      return entities.reduce((sum, each) => sum + each.different + each.missing + each.unexpected, 0);
-    },
+    bring: ({ dagId, handedOver }) => deltas.bring(dagId, handedOver),
+    verify: async ({ dagId }) =>
+      allDiffering(await verifyCopy({ ...job, dags: [dagId], now: () => realClock.now(), signal })),
   };
 }
 
@@ -113,8 +117,7 @@ async function backMoves(opened: Opened): Promise<Moves> {
 /** Which DAGs start others, as the source has parsed them. */
 async function readTies({ sides, probed }: Opened): Promise<readonly Tie[]> {
   await using session = await sides.source.session();
-  const { release } = probed.source.side;
-  return (await readWaveFacts(session, { release, now: realClock.now().getTime() * 1000, days: 0 })).ties;
+  return await readStartingTies(session, probed.source.side.release);
 }
 
 /** Everything that switching needs; the target is held against copies, and the lease is taken. */
@@ -130,6 +133,7 @@ async function openSwitchboard(
   if (sides.upload !== undefined || sides.source.landed !== undefined) throw problems.needsPostgres({});
   resources.use(await holdTarget(sides.target));
   const opened = { config, sides, probed: await probeBoth(sides), resources };
+  const ties = await readTies(opened);
   const moves = direction === "forward" ? await forwardMoves(opened, signal) : await backMoves(opened);
   const source = { name: "source", control: resources.use(await openControl(config, "source", signal)) } as const;
   const target = { name: "target", control: resources.use(await openControl(config, "target", signal)) } as const;
@@ -137,12 +141,10 @@ async function openSwitchboard(
   const ledger = await CutoverLedger.open(sides.target, by);
   // A process that died may have begun a call: what it wrote is written by then.
   const deadlineMs = Math.max(source.control.deadlineMs, target.control.deadlineMs);
-  const settleMs = async () =>
-    (await ledger.readAll()).some((kept) => isUnderWay(kept) || isUnfinished(kept)) ? deadlineMs : 0;
+  const settleMs = async () => ((await ledger.readAll()).some(isHalfDone) ? deadlineMs : 0);
   const lease = resources.use(await takeLease(sides.target, settleMs));
   const [from, to] = direction === "forward" ? [source, target] : [target, source];
   const times = { ...USUAL_TIMES, ...(options.drainMs === undefined ? {} : { drainMs: options.drainMs }) };
-  const ties = await readTies(opened);
   const { signal: stop, onEvent, handsOver = false } = options;
   return {
     direction,
@@ -184,7 +186,7 @@ export interface GateOptions extends Pick<CutoverOptions, "who" | "homeDir" | "s
 /** DAGs of these that have not set out yet: those on their way are finished, whatever has become of the conditions since. */
 async function notYetSwitched(sides: Sides, identity: string, dagIds: readonly string[]): Promise<readonly string[]> {
   await using session = await sides.target.session();
-  const switched = new Set((await readSwitches(session, identity)).filter(isOnItsWay).map(({ dagId }) => dagId));
+  const switched = new Set((await readSwitches(session, identity)).filter(hasSetOut).map(({ dagId }) => dagId));
   return dagIds.filter((dagId) => !switched.has(dagId));
 }
 
@@ -227,16 +229,11 @@ export async function cutover(
   return await switchWave(board, dagIds, options.watchMs);
 }
 
-/** Switched to the target, or on its way back already. */
-function mayGoBack({ state, direction }: DagSwitch): boolean {
-  return direction === "back" ? state !== "reversed" : state === "live" || state === "settled";
-}
-
 /** Switches DAGs back from target to source, with the work done since. Throws CUTOVER_*, CONTROL_*. */
 export async function reverse(config: Config, dagIds: readonly string[], options: CutoverOptions): Promise<WaveReport> {
   await using resources = new AsyncDisposableStack();
   const board = await openSwitchboard(config, { ...options, direction: "back" }, resources);
-  const there = new Set((await board.ledger.readAll()).filter(mayGoBack).map(({ dagId }) => dagId));
+  const there = new Set((await board.ledger.readAll()).filter(hasSetOut).map(({ dagId }) => dagId));
   const going = dagIds.filter((dagId) => there.has(dagId));
   if (going.length === 0) throw problems.notSwitched({ dag: dagIds.join(", ") });
   return await switchWave(board, going, 0);

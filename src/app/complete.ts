@@ -1,17 +1,18 @@
-import { migrationJob } from "./app.ts";
-import { openSides } from "./app-sides.ts";
-import { openPostgres } from "./databases/postgres/postgres.ts";
-import { isRaw } from "./databases/raw.ts";
-import type { Config } from "./domain/config.ts";
-import { type Evidence, readRecord, readSourceUse, removeLedger } from "./engine/complete/evidence.ts";
-import * as problems from "./engine/complete/problems.ts";
-import { holdTarget } from "./engine/copy/hold-target.ts";
-import { restoreAll } from "./engine/copy/indexes.ts";
-import { hasLedger, readPlannedSelection } from "./engine/copy/ledger.ts";
-import { UNDER_WAY } from "./engine/cutover/switch-state.ts";
-import { assertLanded } from "./engine/land/land.ts";
-import { probeBoth } from "./engine/plan/make-plan.ts";
-import { verifyCopy } from "./engine/verify/verify-copy.ts";
+import { openPostgres } from "../databases/postgres/postgres.ts";
+import { isRaw } from "../databases/raw.ts";
+import type { Config } from "../domain/config.ts";
+import { type Evidence, readMigration, readSourceUse, removeLedger } from "../engine/complete/evidence.ts";
+import * as problems from "../engine/complete/problems.ts";
+import { holdTarget } from "../engine/copy/hold-target.ts";
+import { restoreAll } from "../engine/copy/indexes.ts";
+import { hasLedger, readPlannedSelection } from "../engine/copy/ledger.ts";
+import { isHalfDone } from "../engine/cutover/switch-state.ts";
+import { assertLanded } from "../engine/land/land.ts";
+import { probeBoth } from "../engine/plan/make-plan.ts";
+import { allDiffering } from "../engine/verify/report.ts";
+import { verifyCopy } from "../engine/verify/verify-copy.ts";
+import { migrationJob } from "./jobs.ts";
+import { openSides } from "./sides.ts";
 
 export interface CompleteOptions {
   readonly who: string;
@@ -33,13 +34,13 @@ export async function gatherEvidence(config: Config, options: CompleteOptions): 
   await restoreAll(session);
   const probed = await probeBoth(sides);
   const { identity } = probed.source.facts;
-  const record = await readRecord(session, identity);
-  const underWay = record.switches.filter(({ state }) => UNDER_WAY.includes(state)).map(({ dagId }) => dagId);
+  const record = await readMigration(session, identity);
+  const underWay = record.switches.filter(isHalfDone).map(({ dagId }) => dagId);
   if (underWay.length > 0) throw problems.switchUnderWay({ dags: underWay.join(", ") });
   const selection = (await readPlannedSelection(sides.target, identity)) ?? config.select;
   const job = { ...migrationJob(config, sides, { probed, selection }), onEvent: () => {} };
   const report = await verifyCopy({ ...job, now: options.now, signal: options.signal });
-  const differences = report.entities.reduce((sum, each) => sum + each.different + each.missing + each.unexpected, 0);
+  const differences = allDiffering(report);
   if (differences > 0 && options.accepted === undefined) throw problems.differencesLeft({ count: differences });
   await using source = await sides.source.session();
   return {
@@ -63,6 +64,7 @@ export async function removeRecords(config: Config, identity: string): Promise<r
     const url = config[name].database;
     if (isRaw(url)) continue;
     await using database = openPostgres({ url, name });
+    await using _held = await holdTarget(database);
     await using session = await database.session();
     if (await removeLedger(session, identity)) removed.push(name);
   }

@@ -1,19 +1,19 @@
-import { openPostgres } from "./databases/postgres/postgres.ts";
-import { openRawSource, openRawTarget } from "./databases/raw.ts";
-import { openStaging, type Staging } from "./databases/staging/staging.ts";
-import type { Config } from "./domain/config.ts";
-import type { Finding } from "./domain/finding.ts";
-import type { EventSink } from "./domain/run-event.ts";
-import { Secret } from "./domain/secret.ts";
-import type { DoctorSide } from "./engine/doctor/doctor.ts";
-import { type Landed, land } from "./engine/land/land.ts";
-import { LandedDatabase } from "./engine/land/landed-database.ts";
-import { landTarget, ledgerOf } from "./engine/upload/land-target.ts";
-import { restoreLedger } from "./engine/upload/ledger-copy.ts";
-import { type Mirror, openMirror } from "./engine/upload/mirror.ts";
-import type { Database } from "./ports/database.ts";
-import type { RawSource } from "./ports/raw-source.ts";
-import type { RawTarget, TargetTable, UploadLedger } from "./ports/raw-target.ts";
+import { openPostgres } from "../databases/postgres/postgres.ts";
+import { openRawSource, openRawTarget } from "../databases/raw.ts";
+import { openStaging, type Staging } from "../databases/staging/staging.ts";
+import type { Config } from "../domain/config.ts";
+import type { Finding } from "../domain/finding.ts";
+import type { EventSink } from "../domain/run-event.ts";
+import { Secret } from "../domain/secret.ts";
+import type { DoctorSide } from "../engine/doctor/doctor.ts";
+import { type Landed, land } from "../engine/land/land.ts";
+import { LandedDatabase } from "../engine/land/landed-database.ts";
+import { landTarget, ledgerOf } from "../engine/upload/land-target.ts";
+import { restoreLedger } from "../engine/upload/ledger-copy.ts";
+import { type Mirror, openMirror } from "../engine/upload/mirror.ts";
+import type { Database } from "../ports/database.ts";
+import type { RawSource } from "../ports/raw-source.ts";
+import type { RawTarget, TargetTable, UploadLedger } from "../ports/raw-target.ts";
 
 /** Both metadata databases of a configuration: the source read-only at the server. */
 export interface Sides extends AsyncDisposable {

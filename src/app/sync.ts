@@ -1,18 +1,18 @@
 import { randomUUID } from "node:crypto";
-import { entities } from "./airflow/entities/index.ts";
-import { migrationJob, planJob } from "./app.ts";
-import { openSides } from "./app-sides.ts";
-import type { Config } from "./domain/config.ts";
-import type { Finding } from "./domain/finding.ts";
-import type { EventSink } from "./domain/run-event.ts";
-import type { Selection } from "./domain/selection.ts";
-import { holdTarget } from "./engine/copy/hold-target.ts";
-import { readPlannedSelection } from "./engine/copy/ledger.ts";
-import { assertLanded } from "./engine/land/land.ts";
-import { conflictsNow, probeBoth } from "./engine/plan/make-plan.ts";
-import type { Deletions } from "./engine/sync/deletions.ts";
-import { targetNotPostgres } from "./engine/sync/problems.ts";
-import { runSync, type SyncSummary } from "./engine/sync/sync.ts";
+import { entities } from "../airflow/entities/index.ts";
+import type { Config } from "../domain/config.ts";
+import type { Finding } from "../domain/finding.ts";
+import type { EventSink } from "../domain/run-event.ts";
+import type { Selection } from "../domain/selection.ts";
+import { holdTarget } from "../engine/copy/hold-target.ts";
+import { readPlannedSelection } from "../engine/copy/ledger.ts";
+import { assertLanded } from "../engine/land/land.ts";
+import { conflictsNow, probeBoth } from "../engine/plan/make-plan.ts";
+import type { Deletions } from "../engine/sync/deletions.ts";
+import { targetNotPostgres } from "../engine/sync/problems.ts";
+import { runSync, type SyncSummary } from "../engine/sync/sync.ts";
+import { migrationJob, planJob } from "./jobs.ts";
+import { openSides } from "./sides.ts";
 
 export interface SyncOptions {
   readonly deletions: Deletions;
