@@ -1,10 +1,14 @@
+import { randomBytes } from "node:crypto";
 import { openRawTarget } from "../databases/raw.ts";
 import { dropStagings, openStaging } from "../databases/staging/staging.ts";
 import type { Config } from "../domain/config.ts";
 import type { Plan } from "../domain/plan.ts";
+import { isProblem, Problem } from "../domain/problem.ts";
+import type { RunRecord } from "../domain/run.ts";
 import type { EventSink } from "../domain/run-event.ts";
-import { type CopySummary, defineApply, type ExpectedRows } from "../engine/copy/apply.ts";
+import type { CopySummary } from "../engine/copy/apply.ts";
 import type { CopyJob } from "../engine/copy/copy-context.ts";
+import { endSessions } from "../engine/copy/end-sessions.ts";
 import { holdTarget } from "../engine/copy/hold-target.ts";
 import { isBegun } from "../engine/copy/ledger.ts";
 import { applyUnderWay } from "../engine/copy/problems.ts";
@@ -14,18 +18,35 @@ import { ledgerOf } from "../engine/upload/land-target.ts";
 import { type Mirror, readCopied, writeCopied } from "../engine/upload/mirror.ts";
 import { mirrorLost } from "../engine/upload/problems.ts";
 import { defineUpload } from "../engine/upload/upload-run.ts";
-import type { RunDefinition } from "../ports/durable.ts";
 import type { KeptRun } from "../ports/raw-target.ts";
-import type { Ended, OpenedRun } from "../runs/dbos-runs.ts";
+import type { Ended } from "../runs/dbos-runs.ts";
+import { tagOf } from "../runs/executors.ts";
+import { runCancelled, runGoesOn, runPaused } from "../runs/problems.ts";
+import { RunRecords } from "../runs/run-records.ts";
+import type { Actor } from "../runs/state-client.ts";
+import { carryCopy, carryDefinition, limitsOf, openRun, type Participation, recorded } from "./carry.ts";
+import { followRun } from "./follow.ts";
 import { migrationJob, planJob } from "./jobs.ts";
-import { openSides, type WritingTarget } from "./sides.ts";
-import { openState, type StateDatabase } from "./state.ts";
+import { openSides, type Sides, type WritingTarget } from "./sides.ts";
+import { openState } from "./state.ts";
+
+/**
+ * `foreground`: in this process; where another one carries the run, its progress is shown. `detached`: left to workers. `worker`: as one of them,
+ * which leaves to others what it does not finish.
+ */
+export type ApplyMode = "foreground" | "detached" | "worker";
+
+/** How an apply ended in this process. */
+export type Applied = Ended<CopySummary> | { readonly state: "detached" };
 
 export interface ApplyOptions {
   readonly plan: Plan;
   readonly planFile: string;
   /** The package's version. */
   readonly version: string;
+  readonly actor: Actor;
+  /** Default: `foreground`. */
+  readonly mode?: ApplyMode;
   /** The folder of `.crosswind/`. */
   readonly homeDir: string;
   readonly now: Date;
@@ -34,11 +55,11 @@ export interface ApplyOptions {
 }
 
 /**
- * Does what a plan says, or goes on where an earlier apply of it stopped.
+ * Does what a plan says, goes on where an earlier apply of it stopped, or shows what another process does of it.
  *
- * Throws PLAN_BLOCKED, PLAN_STALE, LANDING_UNFIT, TARGET_MIRROR_LOST, and whatever stops the copy.
+ * Throws PLAN_BLOCKED, PLAN_STALE, LANDING_UNFIT, TARGET_MIRROR_LOST, RUN_*, and whatever stops the copy.
  */
-export async function apply(config: Config, options: ApplyOptions): Promise<Ended<CopySummary>> {
+export async function apply(config: Config, options: ApplyOptions): Promise<Applied> {
   await using resources = new AsyncDisposableStack();
   // Takes a while, in which the databases can be asked; whoever needs it waits for it.
   void import("../runs/dbos-runs.ts").catch(() => undefined);
@@ -72,9 +93,10 @@ interface ApplyToOptions extends ApplyOptions {
 async function applyTo(
   config: Config,
   options: ApplyToOptions,
-): Promise<{ readonly ended: Ended<CopySummary>; readonly mirror?: Mirror | undefined }> {
+): Promise<{ readonly ended: Applied; readonly mirror?: Mirror | undefined }> {
   const { plan: planned, writing, known } = options;
-  await using sides = await openSides({ ...config, select: planned.selection }, options);
+  const tag = randomBytes(4).toString("hex");
+  await using sides = await openSides({ ...config, select: planned.selection }, { ...options, tag });
   const mirror = sides.upload?.mirror;
   if (known !== undefined && known.mirror !== mirror?.id) throw mirrorLost({ file: options.planFile });
   const job = planJob({ ...config, select: planned.selection }, sides, {
@@ -83,13 +105,16 @@ async function applyTo(
     id: planned.id,
     version: options.version,
   });
-  await using _held = await holdTarget(sides.target);
   await using state = await openState(config, options.homeDir);
+  await using records = await RunRecords.open(state);
+  const turn = await takeTurn({ ...options, sides, records });
+  if (turn.followed !== undefined) return { ended: turn.followed, mirror };
+  await using _held = turn.held;
   // A mirror that was lost takes with it what its run has done: another one is another run.
   const run = mirror === undefined ? planned.id : `${planned.id} ${mirror.id}`;
-  const durable = { ...options, state, config, run };
+  const participation: Participation = { ...options, tag, config, sides, state, records, run };
   // The state database gets ready while both sides are looked at: not before the target is held, else two of the same run would share its work.
-  await using opened = await openRun(durable);
+  await using opened = options.mode === "detached" ? undefined : await openRun(participation, "carrier");
   const probed = await probeBoth(job);
   await assertPlanHolds(job, {
     plan: planned,
@@ -107,65 +132,105 @@ async function applyTo(
     now: new Date(planned.createdAt),
     onEvent: options.onEvent,
   };
-  if (writing === undefined || mirror === undefined)
-    return { ended: await copy(copyJob, { ...durable, opened, expected }) };
-  const before = await readCopied(sides.target);
-  const copied: Ended<CopySummary> =
-    before === undefined
-      ? await copy(copyJob, { ...durable, opened, expected })
-      : { state: "done", result: JSON.parse(before) as CopySummary, wasDone: true };
-  if (copied.state !== "done") return { ended: copied, mirror };
-  const summary = JSON.stringify(copied.result);
-  await writeCopied(sides.target, summary);
-  const upload = defineUpload({
-    run: planned.id,
-    target: writing.target,
-    mirror: sides.target,
-    mirrorId: mirror.id,
-    release: probed.target.side.release,
-    ledger: writing.ledger,
-    summary,
-    onEvent: options.onEvent,
-  });
-  // One durable run at a time in a process.
-  await opened[Symbol.asyncDispose]();
-  const uploaded = await start(upload, { ...durable, run: `${run} upload` });
-  return { ended: uploaded.state === "done" ? { ...copied, wasDone: uploaded.wasDone } : uploaded, mirror };
-}
-
-interface RunOptions extends Pick<ApplyOptions, "version" | "signal" | "onEvent"> {
-  /** The id of the durable run. */
-  readonly run: string;
-  readonly state: StateDatabase;
-  readonly config: Pick<Config, "lanes" | "snapshotMinutes">;
-}
-
-type RunPlace = Pick<RunOptions, "run" | "state" | "config" | "version">;
-
-async function openRun({ run, state, config, version }: RunPlace): Promise<OpenedRun> {
-  // Loaded when it is needed: it is most of what the process would load, and `--help` needs none of it.
-  const { openRun: open } = await import("../runs/dbos-runs.ts");
-  return open({ run, stateUrl: state.url, stateLabel: state.label, lanes: config.lanes, version });
-}
-
-async function start<T>(definition: RunDefinition<T>, options: RunOptions): Promise<Ended<T>> {
-  await using opened = await openRun(options);
-  return await opened.carry(definition, options.signal);
-}
-
-interface CopyOptions extends RunOptions {
-  readonly expected: ExpectedRows;
-  readonly opened: OpenedRun;
-}
-
-/** Starts the run again, with a new read snapshot, for as long as it is stopped by the age of the old one only. */
-async function copy(job: CopyJob, { expected, opened, ...options }: CopyOptions): Promise<Ended<CopySummary>> {
-  const maxSnapshotMs = options.config.snapshotMinutes * 60_000;
-  for (let first: OpenedRun | undefined = opened; ; first = undefined) {
-    await using definition = defineApply(job, { expected, maxSnapshotMs });
-    await using run = first ?? (await openRun(options));
-    const ended = await run.carry(definition, AbortSignal.any([options.signal, definition.snapshotTooOld]));
-    if (ended.state === "done" || options.signal.aborted) return ended;
-    options.onEvent({ kind: "snapshot-renewed" });
+  const isWaiting = opened === undefined;
+  if (turn.record?.state !== "done") {
+    const begun = { plan: planned, version: options.version, limits: limitsOf(config), ...options.actor };
+    await records.begin({ ...begun, state: isWaiting ? "waiting" : "running" });
   }
+  if (isWaiting) return { ended: { state: "detached" } };
+  const isHandedOn = options.mode === "worker";
+  if (writing === undefined || mirror === undefined) {
+    const copy = () => carryCopy(copyJob, participation, { expected, opened });
+    return { ended: await recorded(participation, { isHandedOn }, copy) };
+  }
+  const written = await recorded(participation, { isHandedOn }, async () => {
+    const before = await readCopied(sides.target);
+    const copied: Ended<CopySummary> =
+      before === undefined
+        ? await carryCopy(copyJob, participation, { expected, opened })
+        : { state: "done", result: JSON.parse(before) as CopySummary, wasDone: true };
+    if (copied.state !== "done") return copied;
+    const summary = JSON.stringify(copied.result);
+    await writeCopied(sides.target, summary);
+    const upload = defineUpload({
+      run: planned.id,
+      target: writing.target,
+      mirror: sides.target,
+      mirrorId: mirror.id,
+      release: probed.target.side.release,
+      ledger: writing.ledger,
+      summary,
+      onEvent: options.onEvent,
+    });
+    // One durable run at a time in a process.
+    await opened[Symbol.asyncDispose]();
+    const uploaded = await carryDefinition(upload, { ...participation, run: `${run} upload` });
+    return uploaded.state === "done" ? { ...copied, wasDone: uploaded.wasDone } : uploaded;
+  });
+  return { ended: written, mirror };
+}
+
+interface TakeTurn extends ApplyOptions {
+  readonly sides: Sides;
+  readonly records: RunRecords;
+}
+
+/** Either the target is held, and the run is this process's to carry; or others carried it to its end. */
+type Turn =
+  | { readonly held: AsyncDisposable; readonly record: RunRecord | undefined; readonly followed?: undefined }
+  | { readonly followed: Ended<CopySummary> };
+
+function carrierOf(record: RunRecord | undefined) {
+  return record?.executors.find(({ role, isAlive }) => role === "carrier" && isAlive);
+}
+
+/** Waits for whoever carries the run already, shows what it does, and takes its place when it is gone. */
+async function takeTurn(options: TakeTurn): Promise<Turn> {
+  const { plan, records, sides } = options;
+  for (;;) {
+    const record = await records.read(plan.id);
+    await refuseEnded(record, options);
+    if (carrierOf(record) === undefined) {
+      const dead = record?.executors.filter(({ isAlive }) => !isAlive) ?? [];
+      if (dead.length > 0)
+        await endSessions(
+          sides.target,
+          dead.map(({ id }) => tagOf(id)),
+        );
+      const held = await holdTarget(sides.target).catch(async (error: unknown) => {
+        // Another process was just a little faster: with this run, or with anything else.
+        if (isProblem(error) && carrierOf(await records.read(plan.id)) !== undefined) return undefined;
+        throw error;
+      });
+      if (held !== undefined) return { held, record: await records.read(plan.id) };
+    }
+    if (options.mode === "detached" || options.mode === "worker") throw applyUnderWay({ where: sides.target.label });
+    const followed = await follow(options);
+    if (followed !== undefined) return { followed };
+  }
+}
+
+async function refuseEnded(record: RunRecord | undefined, { records, plan }: TakeTurn): Promise<void> {
+  if (record === undefined) return;
+  const who = () => records.lastOrder(plan.id);
+  if (record.state === "cancelled" || record.wanted === "cancel")
+    throw runCancelled({ run: record.id, who: await who() });
+  if (record.wanted === "pause" && carrierOf(record) === undefined)
+    throw runPaused({ run: record.id, who: await who() });
+}
+
+/** Shows what another process does of the run; undefined when that process is gone before the end. */
+async function follow({ plan, records, sides, signal, onEvent }: TakeTurn): Promise<Ended<CopySummary> | undefined> {
+  const options = { records, target: sides.target, run: plan.id, onEvent, signal, isPatient: false };
+  const record = await followRun(options);
+  if (record?.state === "done") {
+    // What an apply gives is a summary, whoever did it.
+    return { state: "done", result: record.result as CopySummary, wasDone: false };
+  }
+  if (record?.state === "failed" && record.problem !== null) throw new Problem(record.problem);
+  if (signal.aborted) {
+    const carrier = carrierOf(record);
+    throw runGoesOn({ run: plan.id, where: carrier === undefined ? "a worker" : carrier.host });
+  }
+  return record?.state === "stopped" ? { state: "stopped" } : undefined;
 }

@@ -32,6 +32,8 @@ export interface OpenOptions {
   readonly homeDir?: string;
   readonly onEvent?: EventSink;
   readonly signal?: AbortSignal;
+  /** Names the sessions to databases that are a Postgres. Default: nothing. */
+  readonly tag?: string;
   /** The run that rows are written by, to a target that is no Postgres. */
   readonly writing?: WritingTarget;
 }
@@ -67,9 +69,14 @@ function landedAs(
   return new LandedDatabase({ staging, landed: facts, label, address });
 }
 
+function tagged({ tag }: { readonly tag?: string }): { readonly tag?: string } {
+  return tag === undefined ? {} : { tag };
+}
+
 /** Opens a target that is a Postgres; connected to when it is first used. Throws DATABASE_URL_INVALID. */
-export function openTarget(config: Config): Database {
-  return openPostgres({ url: config.target.database, name: "target", maxSessions: mostSessions(config) });
+export function openTarget(config: Config, options: { readonly tag?: string } = {}): Database {
+  const maxSessions = mostSessions(config);
+  return openPostgres({ url: config.target.database, name: "target", maxSessions, ...tagged(options) });
 }
 
 /** Sessions of a mirror: each lane of an upload reads rows as they are and as they were, and notes what it wrote. */
@@ -84,7 +91,7 @@ async function openTargetSide(
 ): Promise<{ readonly target: Database; readonly upload?: UploadSide }> {
   const { homeDir = process.cwd(), onEvent = () => {}, signal, writing } = options;
   const raw = writing?.target ?? openRawTarget({ url: config.target.database, folder: homeDir });
-  if (raw === undefined) return { target: resources.use(openTarget(config)) };
+  if (raw === undefined) return { target: resources.use(openTarget(config, options)) };
   if (writing === undefined) resources.use(raw);
   const place = { source: raw.address, server: config.staging, homeDir };
   const home = writing?.home ?? resources.use(await openStaging({ ...place, purpose: "target" }));
@@ -186,7 +193,8 @@ export async function openSides(config: Config, options: OpenOptions = {}): Prom
   let source: Database;
   let findings: readonly Finding[] = upload?.findings ?? [];
   if (raw === undefined) {
-    source = resources.use(openPostgres({ url, name: "source", readOnly: true, maxSessions: mostSessions(config) }));
+    const maxSessions = mostSessions(config);
+    source = resources.use(openPostgres({ url, name: "source", readOnly: true, maxSessions, ...tagged(options) }));
   } else {
     // Landing may take long: a target that is not there is better known before.
     await target.query("select 1");

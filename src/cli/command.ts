@@ -10,6 +10,8 @@ export interface World {
   readonly cwd: string;
   readonly now: () => Date;
   readonly user: string;
+  /** This machine's name. */
+  readonly host: string;
   readonly isTerminal: boolean;
   /** Columns of the terminal; 100 elsewhere. */
   readonly width: number;

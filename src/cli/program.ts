@@ -1,4 +1,4 @@
-import { userInfo } from "node:os";
+import { hostname, userInfo } from "node:os";
 import { resolve } from "node:path";
 import { CommanderError, Command as Program } from "commander";
 import { isProblem } from "../domain/problem.ts";
@@ -22,6 +22,12 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   verify: async () => (await import("./commands/verify.ts")).verifyCommand as unknown as Command,
   waves: async () => (await import("./commands/waves.ts")).wavesCommand as unknown as Command,
   continuity: async () => (await import("./commands/continuity.ts")).continuityCommand as unknown as Command,
+  worker: async () => (await import("./commands/worker.ts")).workerCommand as unknown as Command,
+  "runs list": async () => (await import("./commands/runs-list.ts")).runsListCommand as unknown as Command,
+  "runs show": async () => (await import("./commands/runs-show.ts")).runsShowCommand as unknown as Command,
+  "runs pause": async () => (await import("./commands/runs-pause.ts")).runsPauseCommand as unknown as Command,
+  "runs resume": async () => (await import("./commands/runs-resume.ts")).runsResumeCommand as unknown as Command,
+  "runs cancel": async () => (await import("./commands/runs-cancel.ts")).runsCancelCommand as unknown as Command,
   "config show": async () => (await import("./commands/config-show.ts")).configShowCommand as unknown as Command,
 };
 
@@ -40,6 +46,7 @@ function realWorld(): World {
     cwd: process.cwd(),
     now: () => new Date(),
     user: userInfo().username,
+    host: hostname(),
     isTerminal,
     width: process.stdout.columns ?? 100,
     out: (text) => process.stdout.write(text),

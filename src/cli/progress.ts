@@ -51,6 +51,10 @@ function sentence(event: RunEvent): string {
       return `${event.entity}.${event.field}: ${count(event.count)} ${event.change}`;
     case "snapshot-renewed":
       return "the read snapshot of the source is as old as it may be: going on with a new one";
+    case "paused":
+      return event.isPaused ? "paused: nothing new is begun until `crosswind runs resume`" : "resumed";
+    case "following":
+      return `${event.by} carries this run: showing how far it is`;
     case "restored":
       return `rebuilt ${event.name}`;
     case "uploaded":
@@ -86,6 +90,15 @@ interface Tally {
   readonly total: number;
 }
 
+/** Events that are told above the bars. */
+const TOLD_BESIDE_BARS: ReadonlySet<RunEvent["kind"]> = new Set([
+  "resumed",
+  "taken-off",
+  "snapshot-renewed",
+  "paused",
+  "following",
+]);
+
 /** One bar for everything, and one for each entity that is being copied. */
 function bars(world: World, plan: Plan): Progress {
   const multi = new cliProgress.MultiBar({
@@ -115,8 +128,7 @@ function bars(world: World, plan: Plan): Progress {
   };
   const take = (event: RunEvent) => {
     if (event.kind === "phase") all.update({ name: name(PHASES[event.phase].slice(0, 30)), speed: speed() });
-    if (event.kind === "resumed" || event.kind === "taken-off" || event.kind === "snapshot-renewed")
-      multi.log(`${sentence(event)}\n`);
+    if (TOLD_BESIDE_BARS.has(event.kind)) multi.log(`${sentence(event)}\n`);
     if (event.kind !== "chunk" && event.kind !== "bytes") return;
     const tally = totals.get(event.entity);
     if (tally === undefined || tally.total === 0) return;

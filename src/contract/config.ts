@@ -62,6 +62,25 @@ const snapshotMinutes = z
     "Minutes for which history is read from one read snapshot, 1 to 1440; then a new one is taken, so that the source's server can clean up. Default: 60.",
   );
 
+const atLeastOne = (what: string) =>
+  z.int({ error: "must be a whole number" }).min(1, { error: "must be at least 1" }).describe(what);
+
+function isZone(zone: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: zone }) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+const hours = z
+  .string({ error: "must be text" })
+  .regex(/^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d( \S+)?$/, {
+    error: "must be FROM-TO with an optional time zone, as 20:00-06:00 Europe/Berlin",
+  })
+  .refine((text) => isZone(text.split(" ")[1] ?? "UTC"), { error: "ends with a time zone that is not known" })
+  .describe("When chunks may begin, as 20:00-06:00 Europe/Berlin; without a zone UTC. Default: always.");
+
 /** What is read of one setting, whether it comes from a flag, an environment variable or the file. */
 export const settingFields = {
   database: text(
@@ -75,6 +94,13 @@ export const settingFields = {
   ),
   apiUsername: text("User of the API; goes with password."),
   apiPassword: text(`Password of the API, only as a reference. ${REFERENCE_HINT}`),
+  limitConnections: atLeastOne("Chunks at once in this environment, of all workers together. Default: no limit."),
+  limitRows: atLeastOne("Rows a second, of all workers together. Default: no limit."),
+  limitMegabytes: z
+    .number({ error: "must be a number" })
+    .positive({ error: "must be more than 0" })
+    .describe("Millions of bytes a second, of all workers together. Default: no limit."),
+  limitHours: hours,
   apiToken: text(`Token of the API, in place of username and password, only as a reference. ${REFERENCE_HINT}`),
   dags: patterns('DAGs to move: patterns with * and ?; a leading ! excludes; later ones win. Default: ["*"].'),
   entities: patterns('Kinds of content to move, as patterns (connection, xcom, log, ...). Default: ["*"].'),
@@ -98,12 +124,19 @@ function group<S extends z.ZodRawShape>(shape: S, description: string): z.ZodObj
 
 function environment(side: string) {
   const { database, fernetKey, apiUrl, apiUsername, apiPassword, apiToken } = settingFields;
+  const limits = {
+    connections: settingFields.limitConnections,
+    rowsPerSecond: settingFields.limitRows,
+    megabytesPerSecond: settingFields.limitMegabytes,
+    hours: settingFields.limitHours,
+  };
   const api = { url: apiUrl, username: apiUsername, password: apiPassword, token: apiToken };
   return group(
     {
       database: database.optional(),
       fernetKey: fernetKey.optional(),
       api: group(api, "Control of that Airflow through its API.").partial().optional(),
+      limits: group(limits, "What a run may take of this environment, all workers together.").partial().optional(),
     },
     `The ${side} environment.`,
   );

@@ -9,6 +9,19 @@ export interface EnvironmentConfig {
   readonly fernetKey?: Secret;
   /** Where its DAGs are switched; undefined: in its database. */
   readonly api?: ApiConfig;
+  /** What a run may take of it, all workers together; undefined: as much as it gets. */
+  readonly limits?: Limits;
+}
+
+/** What the chunks of a run may take of one environment. Each is without a limit by default. */
+export interface Limits {
+  /** Chunks at once, each of which has a connection. */
+  readonly connections?: number;
+  readonly rowsPerSecond?: number;
+  /** Of a million bytes, as COPY has them. */
+  readonly megabytesPerSecond?: number;
+  /** When chunks may begin: `20:00-06:00 Europe/Berlin`; without a zone UTC. */
+  readonly hours?: string;
 }
 
 /** An environment's REST API, with a user name and a password or a token. */

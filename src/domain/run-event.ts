@@ -19,6 +19,8 @@ export type RunEvent =
     }
   | { readonly kind: "taken-off"; readonly names: number }
   | { readonly kind: "snapshot-renewed" }
+  | { readonly kind: "paused"; readonly isPaused: boolean }
+  | { readonly kind: "following"; readonly by: string }
   | { readonly kind: "restored"; readonly name: string }
   | {
       readonly kind: "changed";

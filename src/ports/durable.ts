@@ -13,6 +13,8 @@ export interface DurableRun {
   readonly id: string;
   /** Does the work once and records its result, which must be plain JSON. A crash in the middle does it again. */
   step<T>(name: string, work: () => Promise<T>): Promise<T>;
+  /** Does the work in every life of the run, and not any more once this process has no part in it. */
+  everyLife<T>(work: () => Promise<T>): Promise<T>;
   /** Hands the items to the queue and waits for all; results in the order of the items. */
   all(items: readonly WorkItem[]): Promise<readonly unknown[]>;
   /**
@@ -22,8 +24,21 @@ export interface DurableRun {
   begin(items: readonly WorkItem[]): Promise<() => Promise<readonly unknown[]>>;
 }
 
-/** What a run does: its course, and how one of its items is done (at least once: a crash may repeat it). */
-export interface RunDefinition<T> {
-  run(durable: DurableRun): Promise<T>;
+/** How one item of a run is done (at least once: a crash may repeat it). */
+export interface ItemDefinition {
+  /** Resolves when items can be done. Default: at once. */
+  ready?(): Promise<void>;
   item(item: WorkItem): Promise<unknown>;
+}
+
+/** What a run does: its course, and its items. */
+export interface RunDefinition<T> extends ItemDefinition {
+  run(durable: DurableRun): Promise<T>;
+}
+
+/** The speed that a run may have: what all its workers share. */
+export interface Throttle {
+  /** Takes a share of what may be read and written; resolves when as much may go on. Rejects when `signal` is aborted. */
+  bytes(count: number): Promise<void>;
+  rows(count: number): Promise<void>;
 }

@@ -1,25 +1,23 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import { DBOS, DBOSClient, type WorkflowHandle } from "@dbos-inc/dbos-sdk";
+import { DBOS, DBOSClient } from "@dbos-inc/dbos-sdk";
+// What takes over the work of given executors has no public name.
+import { DBOSExecutor } from "@dbos-inc/dbos-sdk/internal/dbos-executor";
 // The public way to make its tables speaks on standard output, which is ours.
 import { ensureSystemDatabase } from "@dbos-inc/dbos-sdk/internal/system_database";
 import { GlobalLogger } from "@dbos-inc/dbos-sdk/internal/telemetry/logs";
-import pLimit, { type LimitFunction } from "p-limit";
-import type { Secret } from "../domain/secret.ts";
-import type { DurableRun, RunDefinition, WorkItem } from "../ports/durable.ts";
-import { runOfOtherVersion, stateLost, stateUnreachable } from "./problems.ts";
-import { type StateWatch, watchState } from "./state-watch.ts";
+import type { ItemDefinition, RunDefinition } from "../ports/durable.ts";
+import { bePresent, type Orders, type Presence, type PresenceOptions, tagOf } from "./executors.ts";
+import { Gate } from "./gate.ts";
+import { runOfOtherVersion } from "./problems.ts";
+import { asUnreachable } from "./state-client.ts";
+import { type Course, queuesOf, RESULT_POLL_MS, Workflows } from "./workflows.ts";
 
-export interface DurableOptions {
-  /** The run's id: starting it again attaches to it. */
-  readonly run: string;
-  readonly stateUrl: Secret;
-  /** For messages: where the state is, without the password. */
-  readonly stateLabel: string;
+/** `run`: starting it again attaches to it. `version`: the package's; a run is only recovered by the version that knows its course. */
+export interface DurableOptions extends PresenceOptions {
   /** Items at once in this process. */
   readonly lanes: number;
-  /** The package's version: a run is only recovered by the version that knows its course. */
-  readonly version: string;
+  /** Ends what dead processes have left open in the databases; they may only be stopped. `tags`: names of their sessions. */
+  readonly endSessions?: (tags: readonly string[]) => Promise<void>;
 }
 
 /** How a run ended in this process. */
@@ -28,198 +26,48 @@ export type Ended<T> =
   | { readonly state: "stopped" };
 
 /** Items fetched for each lane: one is under way, the others wait here, so that no lane waits for the queue's next look. */
-const ITEMS_AHEAD = 3;
+const ITEMS_AHEAD = 2;
 const ITEM_POLL_MS = 50;
-/** How often the result of what has just ended here is looked for, and how often that of what another process may be doing. */
-const RESULT_POLL_MS = 25;
-const OTHERS_RESULT_POLL_MS = 500;
-const MOST_LIVES = 1_000_000;
+const RECOVER_MS = 1000;
 
 /** Silent: the views speak, and a log line could quote a row. */
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
-/** Never settles: the workflow stays pending in the state database, as after a crash, and the next life finds it so. */
-function leavePending(): Promise<never> {
-  return new Promise<never>(() => {});
-}
-
-/**
- * Counts what is under way and holds on to the first failure. A failure is kept out of the state database: recorded there, it would be given
- * again after its cause was mended.
- */
-class Gate {
-  readonly #signal: AbortSignal;
-  #underWay = 0;
-  #settle: (() => void) | undefined;
-  failure: { readonly error: unknown } | undefined;
-
-  constructor(signal: AbortSignal) {
-    this.#signal = signal;
-    signal.addEventListener("abort", () => this.#check(), { once: true });
-  }
-
-  get isClosed(): boolean {
-    return this.#signal.aborted || this.failure !== undefined;
-  }
-
-  async pass<R>(work: () => Promise<R>): Promise<R> {
-    if (this.isClosed) return await leavePending();
-    this.#underWay++;
-    try {
-      return await work();
-    } catch (error) {
-      this.fail(error);
-    } finally {
-      this.#underWay--;
-      this.#check();
-    }
-    // Outside of the try: its `finally` would wait for ever, too.
-    return await leavePending();
-  }
-
-  /** Closes the gate; the first failure is the one that is told. */
-  fail(error: unknown): void {
-    this.failure ??= { error };
-    this.#check();
-  }
-
-  /** Resolves when the gate is closed and nothing is under way any more. */
-  async closed(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#settle = resolve;
-      this.#check();
-    });
-  }
-
-  #check(): void {
-    if (this.isClosed && this.#underWay === 0) this.#settle?.();
-  }
-}
-
-/** A queue of a run's own. */
-function queueOf(run: string): string {
-  return `items of ${run}`;
-}
-
-/** What a run is to do in this process, known once its job is. */
-interface Course {
-  readonly definition: RunDefinition<unknown>;
-  readonly gate: Gate;
-}
-
-class Workflows {
-  readonly #options: DurableOptions;
-  readonly #begun = Promise.withResolvers<Course>();
-  readonly #item: (item: WorkItem) => Promise<unknown>;
-  readonly #lanes: LimitFunction;
-  /** By workflow: resolved when this process has done the item. */
-  readonly #ended = new Map<string, PromiseWithResolvers<void>>();
-  readonly #outside = AsyncLocalStorage.snapshot();
-  readonly course: () => Promise<unknown>;
-
-  constructor(options: DurableOptions) {
-    this.#options = options;
-    this.#lanes = pLimit(options.lanes);
-    this.#item = DBOS.registerWorkflow((item: WorkItem) => this.#do(item), {
-      name: "item",
-      maxRecoveryAttempts: MOST_LIVES,
-    });
-    this.course = DBOS.registerWorkflow(() => this.#run(), { name: "run", maxRecoveryAttempts: MOST_LIVES });
-  }
-
-  /** What was recovered of an earlier life waits for this. */
-  begin(course: Course): void {
-    this.#begun.resolve(course);
-  }
-
-  /** The lane is taken outside of the gate: what waits for one is not under way, and is not begun when the gate closes meanwhile. */
-  async #do(item: WorkItem): Promise<unknown> {
-    const { definition, gate } = await this.#begun.promise;
-    const work = () => definition.item(item);
-    const result = await DBOS.runStep(() => this.#lanes(() => gate.pass(work)), { name: item.kind });
-    this.#ended.get(this.#idOf(item))?.resolve();
-    return result;
-  }
-
-  async #run(): Promise<unknown> {
-    const { definition, gate } = await this.#begun.promise;
-    const durable: DurableRun = {
-      id: this.#options.run,
-      step: (name, work) => DBOS.runStep(() => gate.pass(work), { name }),
-      all: async (items) => await (await this.#begin(items))(),
-      begin: (items) => this.#begin(items),
-    };
-    try {
-      return await definition.run(durable);
-    } catch (error) {
-      gate.fail(error);
-      return await leavePending();
-    }
-  }
-
-  #idOf(item: WorkItem): string {
-    return `${this.#options.run} ${item.key}`;
-  }
-
-  async #begin(items: readonly WorkItem[]): Promise<() => Promise<readonly unknown[]>> {
-    const handles: WorkflowHandle<unknown>[] = [];
-    for (const item of items) {
-      const workflowID = this.#idOf(item);
-      this.#ended.set(workflowID, Promise.withResolvers());
-      handles.push(await DBOS.startWorkflow(this.#item, { workflowID, queueName: queueOf(this.#options.run) })(item));
-    }
-    return async () => {
-      const results: unknown[] = [];
-      for (const handle of handles) results.push(await this.#resultOf(handle));
-      return results;
-    };
-  }
-
-  /** Asked from outside of the course: which of the two questions is answered first must not be a recorded step of it. */
-  async #resultOf(handle: WorkflowHandle<unknown>): Promise<unknown> {
-    const result = (pollingIntervalMs: number) => this.#outside(() => handle.getResult({ pollingIntervalMs }));
-    const here = this.#ended.get(handle.workflowID)?.promise.then(() => result(RESULT_POLL_MS));
-    return await Promise.race([result(OTHERS_RESULT_POLL_MS), ...(here === undefined ? [] : [here])]);
-  }
-}
-
-/** DBOS quotes the URL that it was given; a query parameter of it may be a password. */
-function withoutUrl(message: string): string {
-  return message.replaceAll(/\b[a-z0-9+]+:\/\/\S+/gi, "its URL");
-}
-
 const APPLICATION = "crosswind";
 
 /** Before the launch: a queue that is not there then is only found a second later. */
-async function registerQueue({ run, lanes, stateUrl }: DurableOptions): Promise<void> {
+async function registerQueues({ run, role, lanes, state }: DurableOptions): Promise<void> {
   const logger = new GlobalLogger(undefined, { logger: quiet });
-  await ensureSystemDatabase(stateUrl.reveal(), logger, undefined, undefined, false);
+  await ensureSystemDatabase(state.url.reveal(), logger, undefined, undefined, false);
+  if (role === "worker") return;
   const client = await DBOSClient.create({
-    systemDatabaseUrl: stateUrl.reveal(),
+    systemDatabaseUrl: state.url.reveal(),
     applicationName: APPLICATION,
     logger: quiet,
     systemDatabasePoolSize: 1,
     systemDatabaseIdleTransactionTimeoutMs: 0,
   });
+  const { course, items } = queuesOf(run);
+  const options = { minPollingIntervalMs: ITEM_POLL_MS, onConflict: "always_update" } as const;
   try {
-    await client.registerQueue(queueOf(run), {
-      workerConcurrency: lanes * ITEMS_AHEAD,
-      minPollingIntervalMs: ITEM_POLL_MS,
-      onConflict: "always_update",
-    });
+    await client.registerQueue(course, { workerConcurrency: 1, ...options });
+    await client.registerQueue(items, { workerConcurrency: lanes * ITEMS_AHEAD, ...options });
   } finally {
     await client.destroy();
   }
 }
 
-async function launch(options: DurableOptions): Promise<StateWatch> {
+async function launch(options: DurableOptions): Promise<Presence> {
+  const { run, role, state, version } = options;
+  const { course, items } = queuesOf(run);
+  const presence = await bePresent(options);
   DBOS.setConfig({
     name: APPLICATION,
-    systemDatabaseUrl: options.stateUrl.reveal(),
-    applicationVersion: options.version,
-    executorID: `run ${options.run}`,
+    systemDatabaseUrl: state.url.reveal(),
+    applicationVersion: version,
+    executorID: presence.id,
     // Else it would take items of every other run in the same state database, and do them as its own.
-    listenQueues: [queueOf(options.run)],
+    listenQueues: role === "carrier" ? [course, items] : [items],
     logger: quiet,
     runMigrations: false,
     useListenNotify: false,
@@ -227,14 +75,12 @@ async function launch(options: DurableOptions): Promise<StateWatch> {
     systemDatabaseIdleTransactionTimeoutMs: 0,
   });
   try {
-    await registerQueue(options);
+    await registerQueues(options);
     await DBOS.launch();
-    return await watchState(options.stateUrl);
+    return presence;
   } catch (error) {
-    throw stateUnreachable(
-      { where: options.stateLabel, reason: withoutUrl(error instanceof Error ? error.message : String(error)) },
-      { cause: error },
-    );
+    await presence[Symbol.asyncDispose]();
+    throw asUnreachable(error, state.label);
   }
 }
 
@@ -247,29 +93,54 @@ async function shutDown(): Promise<void> {
   await Promise.race([done.catch(() => undefined), sleep(SHUTDOWN_MS, undefined, { ref: false })]);
 }
 
-async function attach<T>({ run, version }: DurableOptions, workflows: Workflows): Promise<Ended<T>> {
+/** Gives the queues back what dead executors had taken. */
+async function recover({ tag, endSessions }: DurableOptions, presence: Presence): Promise<void> {
+  const dead = await presence.dead();
+  if (dead.length === 0) return;
+  // This process itself has left what it carried before.
+  const tags = new Set(dead.map(tagOf).filter((each) => each !== tag));
+  if (tags.size > 0) await endSessions?.([...tags]);
+  await DBOSExecutor.globalInstance?.recoverPendingWorkflows([...dead]);
+  await presence.forget(dead);
+}
+
+async function attach<T>(options: DurableOptions, workflows: Workflows): Promise<Ended<T>> {
+  const { run, version } = options;
   const before = await DBOS.getWorkflowStatus(run);
   const begunBy = before?.applicationVersion;
-  if (before?.status === "PENDING" && begunBy !== undefined && begunBy !== version) {
+  const isOver = before?.status === "SUCCESS" || before?.status === "ERROR";
+  if (before !== null && !isOver && begunBy !== undefined && begunBy !== version) {
     // Nobody would take it up: its steps may be other ones.
     throw runOfOtherVersion({ begunBy, now: version });
   }
-  const handle = await DBOS.startWorkflow(workflows.course, { workflowID: run })();
+  const handle = await DBOS.startWorkflow(workflows.course, { workflowID: run, queueName: queuesOf(run).course })();
   // The course of a definition gives what the definition says.
   const result = (await handle.getResult({ pollingIntervalMs: RESULT_POLL_MS })) as T;
   return { state: "done", result, wasDone: before?.status === "SUCCESS" };
 }
 
+/** How a run is done in this process. */
+export interface Carrying {
+  /** Aborted: no further item is begun; those under way end, then the run stops and can be opened again. */
+  readonly signal: AbortSignal;
+  /** Resolves when an item may begin. Default: at once. */
+  readonly admit?: (orders: () => Orders) => Promise<AsyncDisposable | undefined>;
+}
+
 /** A run, opened in the state database: nothing of it is done before its definition is known. */
 export interface OpenedRun extends AsyncDisposable {
+  /** This process in the state database, once it is there. */
+  readonly presence: Promise<Presence>;
   /**
-   * Starts the run, or attaches to it where it was started before: finished steps and items are not done again. Once for each opened run.
-   * `signal` aborted: no further item is begun; those under way end, then the run stops and can be opened again.
+   * Starts the run, or goes on with it where it was started before: finished steps and items are not done again. Once for each opened run, and for
+   * one process at a time: whoever carries it has made sure of that.
    *
    * Rejects with the first failure of a step or item; the run is then as after a crash and can be opened again once the cause is mended.
-   * Throws STATE_DATABASE_UNREACHABLE, STATE_DATABASE_LOST, RUN_OF_OTHER_VERSION.
+   * Throws STATE_DATABASE_UNREACHABLE, STATE_DATABASE_LOST, STATE_OF_NEWER_VERSION, RUN_OF_OTHER_VERSION, RUN_TAKEN_OVER.
    */
-  carry<T>(definition: RunDefinition<T>, signal: AbortSignal): Promise<Ended<T>>;
+  carry<T>(definition: RunDefinition<T>, carrying: Carrying): Promise<Ended<T>>;
+  /** Does items of the run until `signal` is aborted. Rejects as `carry` does: the items that were not finished are left to others. */
+  help(definition: ItemDefinition, carrying: Carrying): Promise<void>;
 }
 
 /** Opens a run. Returns at once: the state database gets ready while the caller looks at the environments. */
@@ -279,23 +150,41 @@ export function openRun(options: DurableOptions): OpenedRun {
   // Told to whoever carries the run; one that is not carried is only closed.
   launched.catch(() => {});
   let isClosed = false;
+  const begin = (presence: Presence, definition: Course["definition"], { signal, admit }: Carrying) => {
+    const gate = new Gate(signal);
+    void presence.lost.then((problem) => gate.fail(problem));
+    workflows.begin({ definition, gate, admit: async () => await admit?.(presence.orders) });
+    return gate;
+  };
   return {
-    async carry<T>(definition: RunDefinition<T>, signal: AbortSignal): Promise<Ended<T>> {
-      const watch = await launched;
-      const gate = new Gate(signal);
-      void watch.lost.then(({ message }) => gate.fail(stateLost({ where: options.stateLabel, reason: message })));
-      workflows.begin({ definition, gate });
-      const ended = await Promise.race([attach<T>(options, workflows), gate.closed()]);
-      if (ended !== undefined) return ended;
+    presence: launched,
+    async carry<T>(definition: RunDefinition<T>, carrying: Carrying): Promise<Ended<T>> {
+      const presence = await launched;
+      await recover(options, presence);
+      const gate = begin(presence, definition, carrying);
+      const recovering = setInterval(() => {
+        void recover(options, presence).catch(() => undefined);
+      }, RECOVER_MS).unref();
+      try {
+        const ended = await Promise.race([attach<T>(options, workflows), gate.closed()]);
+        if (ended !== undefined) return ended;
+        if (gate.failure !== undefined) throw gate.failure.error;
+        return { state: "stopped" };
+      } finally {
+        clearInterval(recovering);
+      }
+    },
+    async help(definition, carrying) {
+      const gate = begin(await launched, definition, carrying);
+      await gate.closed();
       if (gate.failure !== undefined) throw gate.failure.error;
-      return { state: "stopped" };
     },
     async [Symbol.asyncDispose]() {
       if (isClosed) return;
       isClosed = true;
-      const watch = await launched.catch(() => undefined);
-      await watch?.[Symbol.asyncDispose]();
+      const presence = await launched.catch(() => undefined);
       await shutDown();
+      await presence?.[Symbol.asyncDispose]();
     },
   };
 }

@@ -14,7 +14,8 @@ import { type CliOptions, type CliResult, runCli } from "../support/run-cli.ts";
 const FIXTURES = join(import.meta.dirname, "../fixtures");
 /** A target that its own Airflow has just made. */
 export const EMPTY_TARGET = join(FIXTURES, "airflow-3.3.2-empty.sql.gz");
-const TARGET_KEY = Buffer.from("the fernet key of a crash target").toString("base64");
+/** The Fernet key of every target here. */
+export const TARGET_KEY = Buffer.from("the fernet key of a crash target").toString("base64");
 
 /** An apply of it takes some seconds, and most of its history has several chunks. */
 const GROWTH = { copies: 260, secrets: 50 } as const;

@@ -35,6 +35,7 @@ async function migrate(databases: { readonly source: string; readonly target: st
     plan: planned,
     planFile: "plan.json",
     version: "test",
+    actor: { who: "somebody", host: "here" },
     homeDir: ".",
     now,
     signal: new AbortController().signal,

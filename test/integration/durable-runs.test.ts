@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { Secret } from "../../src/domain/secret.ts";
 import type { DurableRun, WorkItem } from "../../src/ports/durable.ts";
 import { type Ended, openRun } from "../../src/runs/dbos-runs.ts";
+import { AS_CARRIER } from "../support/a-copy.ts";
 import { freshDatabase, type TestDatabase } from "../support/database.ts";
 
 function itemsOf(run: string): readonly WorkItem[] {
@@ -18,8 +19,8 @@ async function carry(
   run: string,
   options: { readonly onItem: (payload: string) => void; readonly signal?: AbortSignal },
 ): Promise<Ended<number>> {
-  const stateUrl = new Secret(state.url);
-  await using opened = openRun({ run, stateUrl, stateLabel: "the state of a test", lanes: 1, version: "test" });
+  const place = { url: new Secret(state.url), label: "the state of a test" };
+  await using opened = openRun({ run, state: place, lanes: 1, ...AS_CARRIER });
   const definition = {
     run: async (durable: DurableRun) => (await durable.all(itemsOf(run))).length,
     item: async (item: WorkItem) => {
@@ -27,7 +28,7 @@ async function carry(
       return null;
     },
   };
-  return await opened.carry(definition, options.signal ?? new AbortController().signal);
+  return await opened.carry(definition, { signal: options.signal ?? new AbortController().signal });
 }
 
 test("a run leaves the items of a stopped one in the same state database alone, which does them when it goes on", async () => {

@@ -56,7 +56,9 @@ async function migrate(config: Config): Promise<{ readonly plan: Plan; readonly 
   if (blockers.length > 0) {
     return { plan: planned, failures: blockers.map((each) => `plan: ${each.code} ${each.what}`) };
   }
-  const options = { plan: planned, planFile: "plan.json", version: VERSION, homeDir: process.cwd(), now: now() };
+  const actor = { who: "the matrix", host: "here" };
+  const files = { planFile: "plan.json", homeDir: process.cwd() };
+  const options = { plan: planned, ...files, version: VERSION, actor, now: now() };
   const ended = await apply(config, { ...options, signal, onEvent });
   if (ended.state !== "done") return { plan: planned, failures: ["apply: stopped before its end"] };
   const applied = new Map(ended.result.entities.map((each) => [each.entity, each.rows]));

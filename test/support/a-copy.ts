@@ -31,6 +31,9 @@ export interface Probed extends Pair {
 /** The same source, whatever its database is called, in the ledger of every copy of a target. */
 const IDENTITY = "the source of a test";
 
+/** Who carries a run in a test. */
+export const AS_CARRIER = { role: "carrier", version: "test", tag: "test", who: "somebody", host: "here" } as const;
+
 async function open(pair: Pair & Partial<Probed>, resources: AsyncDisposableStack) {
   const source = resources.use(openPostgres({ url: new Secret(pair.source), name: "source", readOnly: true }));
   const target = resources.use(openPostgres({ url: new Secret(pair.target), name: "target" }));
@@ -56,9 +59,9 @@ export async function applyAll(pair: Pair): Promise<Pick<Probed, "sourceSide" | 
   const run = randomUUID();
   const job = { ...(await open(pair, resources)), run, conflicts: NO_CONFLICTS, now: new Date() };
   await using definition = defineApply(job, { expected: {}, maxSnapshotMs: 3_600_000 });
-  const stateUrl = new Secret(state.url);
-  await using opened = openRun({ run, stateUrl, stateLabel: "the state of a test", lanes: 2, version: "test" });
-  await opened.carry(definition, new AbortController().signal);
+  const place = { url: new Secret(state.url), label: "the state of a test" };
+  await using opened = openRun({ run, state: place, lanes: 2, ...AS_CARRIER });
+  await opened.carry(definition, { signal: new AbortController().signal });
   return { sourceSide: job.sourceSide, targetSide: job.targetSide };
 }
 

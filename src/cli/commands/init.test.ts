@@ -25,6 +25,7 @@ async function aContext(json = false): Promise<CommandContext> {
     env: {},
     cwd,
     now: () => new Date(0),
+    host: "here",
     user: "u",
     isTerminal: false,
     width: 100,

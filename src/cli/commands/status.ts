@@ -1,19 +1,47 @@
 import { dirname } from "node:path";
 import { z } from "zod";
+import { followNewest } from "../../app/runs.ts";
 import { openTargetStatus } from "../../app/sides.ts";
 import { readStatus } from "../../engine/copy/read-status.ts";
-import { defineCommand } from "../command.ts";
+import { type CommandContext, defineCommand } from "../command.ts";
 import { loadConfig } from "../config/load.ts";
+import { stateOption } from "../config/options.ts";
+import { type Progress, showProgress } from "../progress.ts";
 import { statusView } from "../views/status.ts";
+
+const options = z.object({
+  ...stateOption,
+  follow: z.boolean().default(false).describe("show the progress of the newest run to its end, whoever works on it"),
+});
+
+async function follow(config: Parameters<typeof followNewest>[0], context: CommandContext): Promise<void> {
+  const { world, configFile, json, signal } = context;
+  let progress: Progress | undefined;
+  try {
+    await followNewest(config, {
+      homeDir: dirname(configFile),
+      signal,
+      onRun: ({ plan }) => {
+        progress = showProgress(world, { json, plan });
+        return progress.take;
+      },
+    });
+  } finally {
+    progress?.stop();
+  }
+}
 
 /** `crosswind status`: the migration's state, from the target's ledger. */
 export const statusCommand = defineCommand({
   name: "status",
   summary: "show what was copied so far, by which runs, and what is still to be put back",
-  options: z.object({}),
-  examples: ["crosswind status", "crosswind status --json"],
-  async run({ world, configFile }) {
-    const { config } = await loadConfig({ file: configFile, env: world.env, cwd: world.cwd });
+  options,
+  examples: ["crosswind status", "crosswind status --follow", "crosswind status --json"],
+  async run(context, given) {
+    const { world, configFile } = context;
+    const flags = { state: given.state };
+    const { config } = await loadConfig({ file: configFile, env: world.env, cwd: world.cwd, flags });
+    if (given.follow) await follow(config, context);
     await using target = await openTargetStatus(config, { homeDir: dirname(configFile) });
     await using session = await target.session();
     return { value: await readStatus(session) };

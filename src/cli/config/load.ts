@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import type { ApiConfig, Config, EnvironmentConfig } from "../../domain/config.ts";
+import type { ApiConfig, Config, EnvironmentConfig, Limits } from "../../domain/config.ts";
 import type { Finding } from "../../domain/finding.ts";
 import { isProblem } from "../../domain/problem.ts";
 import { Secret } from "../../domain/secret.ts";
@@ -170,6 +170,14 @@ function apiOf(side: string, byName: ReadonlyMap<string, Resolved>): ApiConfig |
   return Object.keys(given).length === 0 ? undefined : given;
 }
 
+const LIMITS = ["connections", "rowsPerSecond", "megabytesPerSecond", "hours"] as const;
+
+function limitsOf(side: string, byName: ReadonlyMap<string, Resolved>): Limits | undefined {
+  const given = LIMITS.map((name) => [name, byName.get(`${side}.limits.${name}`)?.picked.value] as const);
+  const set = given.filter(([, value]) => value !== undefined);
+  return set.length === 0 ? undefined : Object.fromEntries(set);
+}
+
 function toConfig(resolved: readonly Resolved[]): Config {
   const byName = new Map(resolved.map((each) => [each.picked.spec.name, each]));
   const secret = (name: string) => {
@@ -180,8 +188,13 @@ function toConfig(resolved: readonly Resolved[]): Config {
   const environment = (side: string): EnvironmentConfig => {
     const fernetKey = secret(`${side}.fernetKey`);
     const database = secret(`${side}.database`) ?? new Secret("");
-    const api = apiOf(side, byName);
-    return { database, ...(fernetKey === undefined ? {} : { fernetKey }), ...(api === undefined ? {} : { api }) };
+    const [api, limits] = [apiOf(side, byName), limitsOf(side, byName)];
+    return {
+      database,
+      ...(fernetKey === undefined ? {} : { fernetKey }),
+      ...(api === undefined ? {} : { api }),
+      ...(limits === undefined ? {} : { limits }),
+    };
   };
   const [state, staging] = [secret("state"), secret("staging")];
   return {

@@ -13,6 +13,11 @@ export const selectionOptions = {
     ),
 };
 
+/** Flag of commands that use the state database. */
+export const stateOption = {
+  state: settingFields.state.optional().describe("the Postgres that the state of runs is in; default: as configured"),
+};
+
 /** Settings as flags gave them; a flag that was not used is undefined or absent. */
 export interface ConfigFlags {
   readonly dag?: readonly string[] | undefined;

@@ -28,6 +28,12 @@ function sideSettings(side: "source" | "target"): readonly SettingSpec[] {
     kind,
     field,
   });
+  const limit = (name: string, kind: SettingKind, field: z.ZodType): SettingSpec => ({
+    name: `${side}.limits.${name}`,
+    env: `${prefix}_LIMITS_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`,
+    kind,
+    field,
+  });
   return [
     {
       name: `${side}.database`,
@@ -41,6 +47,10 @@ function sideSettings(side: "source" | "target"): readonly SettingSpec[] {
     api("username", "text", settingFields.apiUsername),
     api("password", "secret", settingFields.apiPassword),
     api("token", "secret", settingFields.apiToken),
+    limit("connections", "number", settingFields.limitConnections),
+    limit("rowsPerSecond", "number", settingFields.limitRows),
+    limit("megabytesPerSecond", "number", settingFields.limitMegabytes),
+    limit("hours", "text", settingFields.limitHours),
   ];
 }
 

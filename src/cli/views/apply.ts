@@ -4,8 +4,15 @@ import type { View } from "../command.ts";
 import { leftBehind } from "./plan.ts";
 import { bytes, count, duration, printable, table } from "./text.ts";
 
+/** The run is left to workers. */
+export interface DetachedResult {
+  readonly state: "detached";
+  readonly plan: Plan;
+}
+
 /** What the command `apply` gives back when the run came to its end. */
 export interface ApplyResult {
+  readonly state: "done";
   readonly plan: Plan;
   readonly summary: CopySummary;
   readonly seconds: number;
@@ -61,8 +68,19 @@ function human(result: ApplyResult): string {
   ].join("\n");
 }
 
+function detached({ plan }: DetachedResult): string {
+  return [
+    `Run ${plan.id} waits for a worker: crosswind worker, on any machine with this state database.`,
+    "How far it is: crosswind status --follow",
+  ].join("\n");
+}
+
 /** What an apply did, for people and for programs. */
-export const applyView: View<ApplyResult> = {
-  human,
-  json: ({ plan, summary, seconds, wasDone }) => ({ plan: plan.id, seconds, wasDone, ...summary }),
+export const applyView: View<ApplyResult | DetachedResult> = {
+  human: (result) => (result.state === "done" ? human(result) : detached(result)),
+  json: (result) => {
+    if (result.state === "detached") return { plan: result.plan.id, state: "waiting" };
+    const { plan, summary, seconds, wasDone } = result;
+    return { plan: plan.id, seconds, wasDone, ...summary };
+  },
 };

@@ -14,7 +14,7 @@ function origin({ origin: from, from: place, references }: Setting): string {
 
 /** Settings that are there for later are shown once somebody uses them. */
 function isShown(setting: Setting): boolean {
-  return setting.origin !== "not set" || !setting.name.includes(".api.");
+  return setting.origin !== "not set" || !/\.(api|limits)\./.test(setting.name);
 }
 
 /** A row per setting, then what to look at. */

@@ -14,6 +14,8 @@ export interface PostgresOptions {
   readonly url: Secret;
   /** `source` or `target`, for messages and for `application_name`. */
   readonly name: string;
+  /** Added to `application_name`: tells this process's sessions from those of others. Default: nothing. */
+  readonly tag?: string;
   /** Refuse every write at the server. Default false. */
   readonly readOnly?: boolean;
   /** Most sessions at once. Default 4. */
@@ -199,7 +201,7 @@ class PostgresDatabase implements Database {
     const connectTimeoutMs = options.connectTimeoutMs ?? 10_000;
     const connection = {
       connectionString: address.connectionString,
-      application_name: `crosswind ${options.name}`,
+      application_name: ["crosswind", options.name, ...(options.tag === undefined ? [] : [options.tag])].join(" "),
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     };

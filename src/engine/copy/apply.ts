@@ -1,4 +1,5 @@
-import type { DurableRun, RunDefinition } from "../../ports/durable.ts";
+import type { RunLife } from "../../domain/run.ts";
+import type { DurableRun, ItemDefinition, RunDefinition, WorkItem } from "../../ports/durable.ts";
 import type { ChunkSpec } from "./chunks.ts";
 import type { CopyJob } from "./copy-context.ts";
 import { CopyRun } from "./copy-run.ts";
@@ -80,10 +81,20 @@ async function finish(run: CopyRun): Promise<CopySummary> {
   return await readSummary(job);
 }
 
+/** What a run lets others know, who do chunks of it. */
+export interface RunNotices {
+  /** The life can be joined. */
+  began(life: RunLife): Promise<void>;
+  /** Its read snapshot is no longer needed. */
+  loaded(): Promise<void>;
+}
+
 export interface ApplySettings {
   readonly expected: ExpectedRows;
   /** How long history is read from one read snapshot, in milliseconds: for as long, the source's server can not clean up what changed. */
   readonly maxSnapshotMs: number;
+  /** Default: nobody is told. */
+  readonly notices?: RunNotices;
 }
 
 export interface ApplyDefinition extends RunDefinition<CopySummary>, AsyncDisposable {
@@ -91,52 +102,58 @@ export interface ApplyDefinition extends RunDefinition<CopySummary>, AsyncDispos
   readonly snapshotTooOld: AbortSignal;
 }
 
+/** Does an item of a run's history. */
+async function doItem(job: CopyJob, item: WorkItem, run: () => Promise<CopyRun>): Promise<unknown> {
+  if (item.kind === "chunk") {
+    const { rows, bytes, isNew } = await (await run()).copy(item.payload as ChunkSpec);
+    return { rows, bytes, isNew };
+  }
+  await using target = await job.target.session();
+  if (item.kind === "analyze") {
+    await analyzeKeys(target, item.payload as string);
+    return null;
+  }
+  const off = item.payload as TakenOff;
+  await restoreOne(target, off);
+  job.onEvent({ kind: "restored", name: off.name });
+  return null;
+}
+
 /**
  * The course of an apply. Objects first, because history refers to them; then history in chunks, in stages as the foreign keys
  * want it, while what was taken off of the tables before is put back.
  */
-export function defineApply(job: CopyJob, { expected, maxSnapshotMs }: ApplySettings): ApplyDefinition {
+export function defineApply(job: CopyJob, { expected, maxSnapshotMs, notices }: ApplySettings): ApplyDefinition {
   // The queue hands out items of an earlier life as soon as it is there: before the course has read the ids that they refer to.
   const ready = Promise.withResolvers<CopyRun>();
-  ready.promise.catch(() => {});
   let opened: Promise<CopyRun> | undefined;
   const age = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const begin = async (durable: DurableRun) => {
-    opened = CopyRun.open(job);
-    const run = await opened;
+    const run = await durable.everyLife(() => {
+      opened = CopyRun.open(job);
+      return opened;
+    });
     const chunks = await durable.step("prepare", () => prepare(run));
-    await takeOff(run, expected);
+    await durable.everyLife(() => takeOff(run, expected));
+    await durable.everyLife(async () => await notices?.began(run.published));
     ready.resolve(run);
     return { run, chunks };
   };
   return {
     async run(durable) {
-      const { run, chunks } = await begin(durable).catch((error: unknown) => {
-        ready.reject(error);
-        throw error;
-      });
+      const { run, chunks } = await begin(durable);
       job.onEvent({ kind: "phase", phase: "history" });
       timer = setTimeout(() => age.abort(), maxSnapshotMs);
-      await loadHistory(durable, run, { chunks, onLoaded: () => clearTimeout(timer) });
+      const onLoaded = async () => {
+        clearTimeout(timer);
+        await durable.everyLife(async () => await notices?.loaded());
+      };
+      await loadHistory(durable, run, { chunks, onLoaded });
       return await durable.step("finish", () => finish(run));
     },
-    async item(item) {
-      const run = await ready.promise;
-      if (item.kind === "chunk") {
-        const { rows, bytes, isNew } = await run.copy(item.payload as ChunkSpec);
-        return { rows, bytes, isNew };
-      }
-      await using target = await job.target.session();
-      if (item.kind === "analyze") {
-        await analyzeKeys(target, item.payload as string);
-        return null;
-      }
-      const off = item.payload as TakenOff;
-      await restoreOne(target, off);
-      job.onEvent({ kind: "restored", name: off.name });
-      return null;
-    },
+    ready: async () => void (await ready.promise),
+    item: (item) => doItem(job, item, () => ready.promise),
     snapshotTooOld: age.signal,
     async [Symbol.asyncDispose]() {
       clearTimeout(timer);
@@ -144,4 +161,24 @@ export function defineApply(job: CopyJob, { expected, maxSnapshotMs }: ApplySett
       await run?.[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Items of a run that another process carries. Its read snapshot is joined with the first chunk, and left by `release`. */
+export interface HelpDefinition extends ItemDefinition, AsyncDisposable {
+  /** The source's server may clean up again: no chunk is left. */
+  release(): Promise<void>;
+}
+
+/** Does items in a life of a run that another process carries. */
+export function defineHelp(job: CopyJob, life: RunLife): HelpDefinition {
+  let joined: Promise<CopyRun> | undefined;
+  const run = () => {
+    joined ??= CopyRun.join(job, life);
+    return joined;
+  };
+  const release = async () => {
+    const copyRun = await joined?.catch(() => undefined);
+    await copyRun?.release();
+  };
+  return { item: (item) => doItem(job, item, run), release, [Symbol.asyncDispose]: release };
 }

@@ -2,6 +2,7 @@ import { pipeline } from "node:stream/promises";
 import type { CodecContext } from "../../airflow/codecs/index.ts";
 import type { Sql } from "../../domain/entity.ts";
 import type { Session } from "../../ports/database.ts";
+import type { Throttle } from "../../ports/durable.ts";
 import { identifier, type Translation } from "../translate/translate.ts";
 import { ByteCounter } from "./byte-counter.ts";
 import { streamColumns } from "./columns.ts";
@@ -16,6 +17,8 @@ export interface Chunk {
   readonly entity: string;
   /** Unique within run and entity. */
   readonly name: string;
+  /** Of the run: in another one the chunk is not written. Default: it has but one. */
+  readonly life?: number;
   /** Predicate over the source row `s`. */
   readonly source?: Sql;
   /** Predicate over the canonical row `c`, besides that of what is copied at all. */
@@ -37,6 +40,7 @@ export interface CopyChunkOptions {
   /** Keys of the target's own objects that become the source's. */
   readonly replaced: readonly string[];
   readonly onBytes: (bytes: number) => void;
+  readonly throttle?: Throttle | undefined;
 }
 
 export interface CopiedChunk {
@@ -79,7 +83,7 @@ async function pipe(
   };
   const columns = streamColumns(translation, options.codecs);
   const rewrite = columns === undefined ? undefined : new RewriteStream(columns);
-  const counter = new ByteCounter(options.onBytes);
+  const counter = new ByteCounter(options.onBytes, options.throttle);
   const list = translation.columns.map((column) => identifier(column.column)).join(", ");
   const from = source.copyOut(translation.select(where));
   const into = target.copyIn(`${options.into} (${list})`);
@@ -117,13 +121,22 @@ export async function writeChunk(
   const { chunk } = options;
   const { source, target } = sessions;
   // First of all: a chunk done twice by two workers waits here, then skips.
-  if (!(await claimChunk(target, { run: chunk.run, entity: chunk.entity, chunk: chunk.name }))) return ALREADY_THERE;
+  const { name, life, ...of } = chunk;
+  if (
+    !(await claimChunk(target, {
+      run: of.run,
+      entity: of.entity,
+      chunk: name,
+      ...(life === undefined ? {} : { life }),
+    }))
+  )
+    return ALREADY_THERE;
   const merge = options.way === "merge" ? mergeStatements(translation, chunk.run, options.replaced) : undefined;
   for (const statement of merge?.before ?? []) await target.query(statement);
   const into = merge === undefined ? identifier(translation.targetTable) : merge.table;
   const copied = await pipe(source, target, translation, { ...options, into });
   const written = await mergeStaged(target, merge);
-  const { run, entity, name } = chunk;
+  const { run, entity } = chunk;
   await recordChunk(target, { run, entity, chunk: name, rows: copied.rows, bytes: copied.bytes });
   await recordChanged(target, chunk, copied.changed);
   return { isNew: true, ...copied, ...written };
@@ -158,10 +171,16 @@ export async function copyChunk(
   open: { readonly source: () => Promise<Session>; readonly target: () => Promise<Session> },
   options: CopyChunkOptions,
 ): Promise<CopiedChunk> {
-  const attempt = async (translation: Translation) => {
+  const write = async (translation: Translation) => {
     await using source = await open.source();
     await using target = await open.target();
     return await target.transaction(() => writeChunk({ source, target }, translation, options));
+  };
+  // How many rows a chunk has is known at its end: the wait for them is after it, without its locks.
+  const attempt = async (translation: Translation) => {
+    const copied = await write(translation);
+    await options.throttle?.rows(copied.rows);
+    return copied;
   };
   const isOneLane = options.optimistic.columns.every(
     (column, index) => column.codec === options.careful.columns[index]?.codec,

@@ -5,6 +5,7 @@ import type { SettledConflicts } from "../../domain/plan.ts";
 import type { EventSink } from "../../domain/run-event.ts";
 import type { Selection } from "../../domain/selection.ts";
 import type { Database } from "../../ports/database.ts";
+import type { Throttle } from "../../ports/durable.ts";
 import { copiedRows, exclusionsFor, type ResolvedSelection } from "../select/filters.ts";
 import { type IdRules, type Side, type Translation, translate } from "../translate/translate.ts";
 import { codecInput } from "./columns.ts";
@@ -32,6 +33,8 @@ export interface CopyJob extends MigrationJob {
   readonly conflicts: SettledConflicts;
   /** The moment that a history of days is counted from. */
   readonly now: Date;
+  /** Default: as fast as the databases are. */
+  readonly throttle?: Throttle;
 }
 
 /** The two translations of one entity: what SQL alone does, and with the fallible fields through their codecs. */

@@ -1,6 +1,7 @@
 import { tableOf } from "../../airflow/define-entity.ts";
 import { dagRun as dagRunEntity } from "../../airflow/entities/dag-run.ts";
 import { isInRange } from "../../domain/release.ts";
+import type { RunLife } from "../../domain/run.ts";
 import type { Session } from "../../ports/database.ts";
 import { type ResolvedSelection, resolveSelection } from "../select/filters.ts";
 import { identifier, NO_ID_RULES, type Translation } from "../translate/translate.ts";
@@ -10,9 +11,10 @@ import { allLanes, type CopyJob, dagRunOf } from "./copy-context.ts";
 import { settleIdRules } from "./id-rules.ts";
 import { restoreAll } from "./indexes.ts";
 import * as ledger from "./ledger.ts";
+import { lifeOver } from "./problems.ts";
 import { makeRoom } from "./replace-runs.ts";
 import { RowCopier, type RowCopierParts } from "./row-copier.ts";
-import { openReadSnapshot, readDeleted } from "./snapshot.ts";
+import { joinReadSnapshot, openReadSnapshot, readDeleted } from "./snapshot.ts";
 
 /**
  * A copy in this process: its read snapshot, its id rules and its selection. Opened once per process and run; after a crash the next process
@@ -25,12 +27,15 @@ export class CopyRun implements AsyncDisposable {
   readonly isResumed: boolean;
   /** How history goes in: by merge where some of it may be there already. */
   readonly way: WayIn;
+  /** How often the run was begun: chunks of another life, which has another read snapshot, are not written any more. */
+  readonly life: number;
 
-  private constructor(parts: RowCopierParts & Pick<CopyRun, "isResumed" | "way">) {
+  private constructor(parts: RowCopierParts & Pick<CopyRun, "isResumed" | "way" | "life">) {
     this.job = parts.job;
     this.rows = new RowCopier(parts);
     this.isResumed = parts.isResumed;
     this.way = parts.way;
+    this.life = parts.life;
   }
 
   /** Opens the run on both sides. Idempotent: whatever an earlier life left half done is put right first. */
@@ -40,6 +45,7 @@ export class CopyRun implements AsyncDisposable {
     try {
       await using target = await job.target.session();
       await ledger.createLedger(target);
+      const life = (await ledger.beginLife(target, job.run)) ?? 1;
       await restoreAll(target);
       const dagRun = dagRunOf(job, dagRunEntity);
       const there = await ledger.readRun(target, job.run);
@@ -78,7 +84,7 @@ export class CopyRun implements AsyncDisposable {
       const isMerged =
         isResumed || isReplacing || (await ledger.hasEarlierHistory(target, { id: job.run, source: job.identity }));
       const way: WayIn = isMerged ? "merge" : "direct";
-      const run = new CopyRun({ job, snapshot, selection, dagRun, isResumed, way, ids });
+      const run = new CopyRun({ job, snapshot, selection, dagRun, isResumed, way, life, ids });
       await run.rows.loadMaps();
       if (isResumed) job.onEvent({ kind: "resumed", chunksThere: chunks });
       if (there !== undefined) await run.#bringUpToDate(target, there);
@@ -87,6 +93,34 @@ export class CopyRun implements AsyncDisposable {
       await snapshot[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  /**
+   * Joins the life of a run that another process carries: the same rows by the same rules, as that one has recorded them in the ledger. Chunks
+   * that are written once that life is over are refused.
+   */
+  static async join(job: CopyJob, { life, readSnapshot: exported, wayIn: way }: RunLife): Promise<CopyRun> {
+    await using target = await job.target.session();
+    const recorded = await ledger.readRun(target, job.run);
+    if (recorded?.selection == null) throw lifeOver({ run: job.run });
+    const mark = { xid: recorded.markXid ?? "3", snapshot: recorded.mark ?? "" };
+    const snapshot = await joinReadSnapshot(job.source, { exported, mark });
+    try {
+      const selection = { ...recorded.selection, leftOut: await ledger.readLeftOut(target, job.run) };
+      const ids = ledger.idRulesOf(await ledger.readIdRules(target, job.identity));
+      const dagRun = dagRunOf(job, dagRunEntity);
+      const run = new CopyRun({ job, snapshot, selection, dagRun, isResumed: way === "merge", way, life, ids });
+      await run.rows.loadMaps();
+      return run;
+    } catch (error) {
+      await snapshot[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** This life, as others join it. */
+  get published(): RunLife {
+    return { life: this.life, readSnapshot: this.rows.snapshot.exported, wayIn: this.way };
   }
 
   /** Statements that must have run on the target before the first row. */
@@ -109,7 +143,7 @@ export class CopyRun implements AsyncDisposable {
   }
 
   async copy(spec: ChunkSpec): Promise<CopiedChunk> {
-    return await this.rows.write(chunkOf(this.job.run, spec), this.way);
+    return await this.rows.write({ ...chunkOf(this.job.run, spec), life: this.life }, this.way);
   }
 
   /** Copies an entity of few rows as one chunk, by merge. */

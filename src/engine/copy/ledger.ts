@@ -4,6 +4,7 @@ import type { Selection } from "../../domain/selection.ts";
 import type { Database, Session } from "../../ports/database.ts";
 import type { LeftOutRun, ResolvedSelection } from "../select/filters.ts";
 import type { IdPair, IdRules } from "../translate/translate.ts";
+import { lifeOver } from "./problems.ts";
 import type { Mark } from "./snapshot.ts";
 
 /**
@@ -18,6 +19,7 @@ const TABLES = `
   alter table crosswind.run add column if not exists kind text not null default 'copy';
   alter table crosswind.run add column if not exists timeline text;
   alter table crosswind.run add column if not exists deleted jsonb;
+  alter table crosswind.run add column if not exists life int not null default 1;
   create table if not exists crosswind.dag_owner (
     source text not null, dag_id text not null, owner text not null, since timestamptz not null default now(), primary key (source, dag_id));
   create table if not exists crosswind.chunk (
@@ -47,6 +49,8 @@ const LOCK = "select pg_advisory_xact_lock(hashtext('airflow-crosswind ledger'))
 export interface LedgerRun {
   readonly id: string;
   readonly markXid: string | null;
+  /** The mark's snapshot, as the server names it. */
+  readonly mark: string | null;
   /** By source table; another number than now means that the table was rewritten and its rows renumbered. */
   readonly filenodes: Readonly<Record<string, string>>;
   readonly selection: ResolvedSelection | null;
@@ -82,18 +86,32 @@ export async function isBegun(target: Database, run: string): Promise<boolean> {
   return (await hasLedger(session)) && (await readRun(session, run)) !== undefined;
 }
 
+/**
+ * Begins a life of a run that goes on; undefined where it has not begun. Waits for the chunks under way of earlier lives, and lets none of them
+ * be committed afterwards: they were read from another read snapshot.
+ */
+export async function beginLife(session: Session, run: string): Promise<number | undefined> {
+  const [row] = await session.query<{ life: number }>(
+    "update crosswind.run set life = life + 1 where id = $1 returning life",
+    [run],
+  );
+  return row?.life;
+}
+
 /** The run's row, or undefined where it has not begun. */
 export async function readRun(session: Session, run: string): Promise<LedgerRun | undefined> {
   const rows = await session.query<{
     mark_xid: string | null;
+    mark: string | null;
     filenodes: Readonly<Record<string, string>> | null;
     selection: ResolvedSelection | null;
-  }>("select mark_xid, filenodes, selection from crosswind.run where id = $1", [run]);
+  }>("select mark_xid, mark, filenodes, selection from crosswind.run where id = $1", [run]);
   const row = rows[0];
   return (
     row && {
       id: run,
       markXid: row.mark_xid,
+      mark: row.mark,
       filenodes: row.filenodes ?? {},
       selection: row.selection,
     }
@@ -254,16 +272,35 @@ export async function hasEarlierHistory(
   return rows.length > 0;
 }
 
-/** The first statement of a chunk's transaction: true when the chunk is ours to write, false when it is already there. */
-export async function claimChunk(
-  session: Session,
-  chunk: { run: string; entity: string; chunk: string },
-): Promise<boolean> {
-  const rows = await session.query(
-    "insert into crosswind.chunk (run, entity, chunk) values ($1, $2, $3) on conflict do nothing returning 1",
-    [chunk.run, chunk.entity, chunk.chunk],
-  );
-  return rows.length === 1;
+interface Claim {
+  readonly run: string;
+  readonly entity: string;
+  readonly chunk: string;
+  /** Of the run. Default: it has but one. */
+  readonly life?: number;
+}
+
+/** The row of the run is held until the chunk is committed: its next life waits for that. */
+const CLAIM_IN_LIFE = `with life as (select 1 from crosswind.run where id = $1 and life = $4 for share)
+  insert into crosswind.chunk (run, entity, chunk) select $1, $2, $3 from life on conflict do nothing returning 1`;
+
+/**
+ * The first statement of a chunk's transaction: true when the chunk is ours to write, false when it is already there. Throws RUN_LIFE_OVER where
+ * the run has begun another life.
+ */
+export async function claimChunk(session: Session, { run, entity, chunk, life }: Claim): Promise<boolean> {
+  if (life === undefined) {
+    const rows = await session.query(
+      "insert into crosswind.chunk (run, entity, chunk) values ($1, $2, $3) on conflict do nothing returning 1",
+      [run, entity, chunk],
+    );
+    return rows.length === 1;
+  }
+  const rows = await session.query(CLAIM_IN_LIFE, [run, entity, chunk, life]);
+  if (rows.length === 1) return true;
+  const [now] = await session.query<{ life: number }>("select life from crosswind.run where id = $1", [run]);
+  if (now?.life !== life) throw lifeOver({ run });
+  return false;
 }
 
 /** Records what the chunk wrote, in the same transaction. */

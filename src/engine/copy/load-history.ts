@@ -49,7 +49,7 @@ async function restoreItems(durable: DurableRun, run: CopyRun, stage: Stage): Pr
 interface History {
   readonly chunks: readonly ChunkSpec[];
   /** The source is not needed any more. */
-  readonly onLoaded: () => void;
+  readonly onLoaded: () => Promise<void>;
 }
 
 /**
@@ -65,7 +65,7 @@ export async function loadHistory(durable: DurableRun, run: CopyRun, { chunks, o
     await loaded();
     indexes = await restoreItems(durable, run, stage);
   }
-  onLoaded();
+  await onLoaded();
   await run.release();
   run.job.onEvent({ kind: "phase", phase: "indexes" });
   restores.push(await durable.begin(indexes));

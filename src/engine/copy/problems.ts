@@ -64,6 +64,14 @@ export const applyUnderWay = defineProblem<{ where: string }>({
   retry: "after-fix",
 });
 
+export const lifeOver = defineProblem<{ run: string }>({
+  code: "RUN_LIFE_OVER",
+  what: ({ run }) => `run ${run} goes on from another read snapshot than this chunk was to be read from.`,
+  safe: () => CHUNK,
+  next: () => ["nothing: whoever works for the run now does the chunk"],
+  retry: "automatic",
+});
+
 export const interrupted = defineProblem<{ plan: string }>({
   code: "RUN_INTERRUPTED",
   what: () => "the run was stopped before its end.",

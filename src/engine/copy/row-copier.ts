@@ -93,7 +93,16 @@ export class RowCopier {
     const replaced = this.job.conflicts.replacedObjects[chunk.entity] ?? [];
     const copied = await copyChunk(
       { source: () => this.snapshot.session(), target: () => this.job.target.session() },
-      { chunk, way, ...lanes, rows: this.rowsOf(lanes.optimistic), codecs: this.job.codecs, replaced, onBytes },
+      {
+        chunk,
+        way,
+        ...lanes,
+        rows: this.rowsOf(lanes.optimistic),
+        codecs: this.job.codecs,
+        replaced,
+        onBytes,
+        throttle: this.job.throttle,
+      },
     );
     this.#report(chunk, copied);
     return copied;

@@ -31,6 +31,8 @@ async function readTimeline(source: Database): Promise<Pick<Mark, "timeline">> {
 /** One read snapshot shared by all readers; open as long as its holder is. */
 export interface ReadSnapshot extends AsyncDisposable {
   readonly mark: Mark;
+  /** Under which other sessions join it. */
+  readonly exported: string;
   /** A session that sees exactly what the holder sees. */
   session(): Promise<Session>;
   /** The holder's own session, for small reads. */
@@ -54,8 +56,8 @@ class HeldSnapshot implements ReadSnapshot {
   readonly mark: Mark;
   readonly holder: Session;
   readonly abilities: ServerAbilities;
+  readonly exported: string;
   readonly #database: Database;
-  readonly #exported: string;
   #isEnded = false;
 
   constructor(database: Database, holder: Session, facts: SnapshotFacts) {
@@ -63,13 +65,13 @@ class HeldSnapshot implements ReadSnapshot {
     this.holder = holder;
     this.mark = facts.mark;
     this.abilities = facts.abilities;
-    this.#exported = facts.exported;
+    this.exported = facts.exported;
   }
 
   async session(): Promise<Session> {
     const session = await this.#database.session();
     try {
-      await session.joinSnapshot(this.#exported);
+      await session.joinSnapshot(this.exported);
       if (!this.abilities.hasTidRangeScan) await session.query(WITHOUT_TID_RANGES);
       return session;
     } catch (error) {
@@ -101,6 +103,21 @@ export async function openReadSnapshot(source: Database): Promise<ReadSnapshot> 
     if (row === undefined) throw new Error("the server exported no snapshot");
     const mark: Mark = { xid: row.xid, snapshot: row.snapshot, ...timeline };
     return new HeldSnapshot(source, holder, { mark, exported: row.exported, abilities: await readAbilities(holder) });
+  } catch (error) {
+    await holder[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Joins the read snapshot of another process, which goes with that process. `mark`: as it was recorded. */
+export async function joinReadSnapshot(
+  source: Database,
+  { exported, mark }: Pick<SnapshotFacts, "exported" | "mark">,
+): Promise<ReadSnapshot> {
+  const holder = await source.session();
+  try {
+    await holder.joinSnapshot(exported);
+    return new HeldSnapshot(source, holder, { mark, exported, abilities: await readAbilities(holder) });
   } catch (error) {
     await holder[Symbol.asyncDispose]();
     throw error;

@@ -50,6 +50,13 @@ async function readIdentity(session: Session): Promise<string> {
   return `${system[0]?.id ?? ""}/${row?.oid ?? ""}`;
 }
 
+/** Which database this is, wherever it is reached: the same as that of a plan's side. */
+export async function identityOf(database: Database): Promise<string> {
+  if (database.landed !== undefined) return database.landed.identity;
+  await using session = await database.session();
+  return await readIdentity(session);
+}
+
 /**
  * Probes one side: connects, reads its schema, detects its release.
  *
