@@ -33,7 +33,7 @@ export interface WorkerOptions {
   readonly actor: Actor;
   /** The folder of `.crosswind/`. */
   readonly homeDir: string;
-  /** True: ends with the first run that it has taken part in. */
+  /** True: ends when the first run that it takes part in is over. */
   readonly isOnce: boolean;
   readonly now: () => Date;
   readonly signal: AbortSignal;
@@ -50,8 +50,20 @@ export interface Worked {
 }
 
 const IDLE_MS = 1000;
+/** Somebody begins the next life of a run meanwhile, or has just ended it. */
+const AFTER_WORK_MS = 200;
 /** What is in the way may pass: a server that starts again, a role that gets its rights. */
 const AFTER_PROBLEM_MS = 3000;
+
+/** `worked`: its run goes on elsewhere, or needs somebody. */
+type Turn = "idle" | "worked" | "over";
+
+interface Pair {
+  readonly source: string;
+  readonly target: string;
+}
+
+const GOES_ON: ReadonlySet<RunRecord["state"]> = new Set(["running", "waiting", "interrupted"]);
 
 class Worker {
   readonly #config: Config;
@@ -60,6 +72,7 @@ class Worker {
   #chunks = 0;
   #rows = 0;
   #told = "";
+  #known: Pair | undefined;
 
   constructor(config: Config, options: WorkerOptions) {
     this.#config = config;
@@ -89,8 +102,8 @@ class Worker {
     this.#told = text;
   }
 
-  /** Looks for a run and takes part in it; true when it did. */
-  async turn(): Promise<boolean> {
+  /** Looks for a run and takes part in it, where there is one. */
+  async turn(): Promise<Turn> {
     const { homeDir, version } = this.#options;
     await using state = await openState(this.#config, homeDir);
     await using records = await RunRecords.open(state);
@@ -98,7 +111,7 @@ class Worker {
     const isFree = record?.executors.every(({ role, isAlive }) => role !== "carrier" || !isAlive) === true;
     if (record === undefined || (isFree ? record.wanted === "pause" : record.life === null)) {
       this.tell({ kind: "waiting" });
-      return false;
+      return "idle";
     }
     if (record.version !== version) throw runOfOtherVersion({ begunBy: record.version, now: version });
     this.tell({ kind: isFree ? "carrying" : "helping", run: record.id });
@@ -106,12 +119,16 @@ class Worker {
     if (isFree) await this.#carry(record);
     else await this.#help(record, { state, records });
     this.tell({ kind: "left", run: record.id });
-    return true;
+    const now = await records.read(record.id);
+    return now === undefined || GOES_ON.has(now.state) ? "worked" : "over";
   }
 
-  async #pair(): Promise<{ readonly source: string; readonly target: string }> {
+  /** Which databases they are, asked once: a configuration does not change while a worker runs. */
+  async #pair(): Promise<Pair> {
+    if (this.#known !== undefined) return this.#known;
     await using sides = await openSides(this.#config, this.#options);
-    return { source: await identityOf(sides.source), target: await identityOf(sides.target) };
+    this.#known = { source: await identityOf(sides.source), target: await identityOf(sides.target) };
+    return this.#known;
   }
 
   async #carry({ plan, limits }: RunRecord): Promise<void> {
@@ -181,9 +198,9 @@ export async function work(config: Config, options: WorkerOptions): Promise<Work
   while (!options.signal.aborted) {
     let wait = IDLE_MS;
     try {
-      const hasWorked = await worker.turn();
-      if (hasWorked && options.isOnce) break;
-      if (hasWorked) wait = 0;
+      const turn = await worker.turn();
+      if (turn === "over" && options.isOnce) break;
+      if (turn !== "idle") wait = AFTER_WORK_MS;
     } catch (error) {
       if (!isProblem(error)) throw error;
       worker.tell({ kind: "problem", problem: error.report });

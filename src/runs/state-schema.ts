@@ -34,7 +34,10 @@ const MIGRATIONS = [
 const LOCK = "select pg_advisory_xact_lock(hashtext('airflow-crosswind state'))";
 
 async function versionOf(client: Client): Promise<number> {
-  const { rows: there } = await client.query("select 1 where to_regclass('crosswind_state.version') is not null");
+  // Not to_regclass: what it found once it may keep for a transaction's time, also where another process has made the table meanwhile.
+  const { rows: there } = await client.query(
+    "select 1 from pg_tables where schemaname = 'crosswind_state' and tablename = 'version'",
+  );
   if (there.length === 0) return 0;
   const { rows } = await client.query<{ version: number }>("select version from crosswind_state.version");
   return rows[0]?.version ?? 0;

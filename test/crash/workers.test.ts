@@ -135,8 +135,9 @@ describe("several processes on one run", () => {
   test("go on without a worker that is killed", async () => {
     await using scope = new AsyncDisposableStack();
     const { apply, worker, differences } = await aRun(scope);
-    const carrier = apply({ ...SLOWLY, ...ONE_LANE });
     const helper = worker();
+    await helper.until(WAITING);
+    const carrier = apply({ ...SLOWLY, ...ONE_LANE });
     await helper.until(HISTORY);
 
     helper.send("SIGKILL");
@@ -148,8 +149,9 @@ describe("several processes on one run", () => {
   test("go on without the one that carries the run, with no hand", async () => {
     await using scope = new AsyncDisposableStack();
     const { apply, worker, differences } = await aRun(scope);
-    const carrier = apply(SLOWLY);
     const helpers = [worker(ONE_LANE), worker(ONE_LANE)];
+    await Promise.all(helpers.map((each) => each.until(WAITING)));
+    const carrier = apply(SLOWLY);
     await Promise.all(helpers.map((each) => each.until(HELPING)));
     await helpers[0]?.until(HISTORY);
 
@@ -163,8 +165,9 @@ describe("several processes on one run", () => {
   test("take over from a stopped one that carries the run, and it does no harm when it wakes", async () => {
     await using scope = new AsyncDisposableStack();
     const { apply, worker, differences } = await aRun(scope);
-    const carrier = apply(SLOWLY);
     const helper = worker();
+    await helper.until(WAITING);
+    const carrier = apply(SLOWLY);
     await helper.until(HISTORY);
 
     carrier.send("SIGSTOP");
@@ -180,8 +183,9 @@ describe("several processes on one run", () => {
   test("take over from a stopped worker, and it does no harm when it wakes", async () => {
     await using scope = new AsyncDisposableStack();
     const { apply, worker, differences } = await aRun(scope);
-    const carrier = apply({ ...SLOWLY, ...ONE_LANE });
     const helper = worker();
+    await helper.until(WAITING);
+    const carrier = apply({ ...SLOWLY, ...ONE_LANE });
     await helper.until(HISTORY);
 
     helper.send("SIGSTOP");
@@ -197,8 +201,9 @@ describe("several processes on one run", () => {
   test("begin nothing while the run is paused, and go on when it is resumed", async () => {
     await using scope = new AsyncDisposableStack();
     const { apply, worker, differences, run, target } = await aRun(scope);
-    const carrier = apply({ ...SLOWLY, ...ONE_LANE });
     const helper = worker(ONE_LANE);
+    await helper.until(WAITING);
+    const carrier = apply({ ...SLOWLY, ...ONE_LANE });
     await helper.until(HISTORY);
     const id = await idOf(run);
 
@@ -220,8 +225,9 @@ describe("several processes on one run", () => {
   test("end when the run is cancelled, with every index back, and a plan that is not applied again", async () => {
     await using scope = new AsyncDisposableStack();
     const { apply, worker, run, target } = await aRun(scope);
-    const carrier = apply(SLOWLY);
     const helper = worker();
+    await helper.until(WAITING);
+    const carrier = apply(SLOWLY);
     await helper.until(HISTORY);
     const id = await idOf(run);
 
@@ -271,8 +277,9 @@ describe("several processes on one run", () => {
     const cluster = scope.use(await privateCluster());
     await cluster.query("postgres", "create database state");
     const { apply, worker, differences } = await aRun(scope, cluster);
-    const carrier = apply(SLOWLY);
     const helper = worker();
+    await helper.until(WAITING);
+    const carrier = apply(SLOWLY);
     await helper.until(HISTORY);
 
     await cluster.stop("immediate");

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer, connect as dial, type Socket } from "node:net";
+import { Transform, type TransformCallback } from "node:stream";
 
 /**
  * What a network does to connections.
@@ -21,13 +22,49 @@ export interface TcpProxy extends AsyncDisposable {
   heal(): void;
 }
 
+/** A long way, for each connection and direction. */
+export interface Way {
+  readonly delayMs: number;
+  readonly bytesPerSecond: number;
+}
+
+/** Lets bytes through no faster than the way is wide, and each of them so much later. */
+class LongWay extends Transform {
+  readonly #way: Way;
+  #freeAt = 0;
+
+  constructor(way: Way) {
+    super({ highWaterMark: 64 * 1024 });
+    this.#way = way;
+  }
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
+    const now = performance.now();
+    this.#freeAt = Math.max(this.#freeAt, now) + (chunk.length / this.#way.bytesPerSecond) * 1000;
+    setTimeout(() => this.push(chunk), this.#freeAt - now + this.#way.delayMs);
+    // The next bytes may enter when these have left the narrow part, not when they have arrived.
+    setTimeout(callback, this.#freeAt - now);
+  }
+
+  override _flush(callback: TransformCallback): void {
+    setTimeout(callback, this.#way.delayMs + 1);
+  }
+}
+
+interface PairOptions {
+  readonly onEnd: () => void;
+  readonly way: Way | undefined;
+}
+
 class Pair {
   readonly #client: Socket;
   readonly #server: Socket;
+  readonly #way: Way | undefined;
 
-  constructor(client: Socket, server: Socket, onEnd: () => void) {
+  constructor(client: Socket, server: Socket, { onEnd, way }: PairOptions) {
     this.#client = client;
     this.#server = server;
+    this.#way = way;
     for (const [one, other] of [
       [client, server],
       [server, client],
@@ -40,8 +77,13 @@ class Pair {
   }
 
   flow(): void {
-    this.#client.pipe(this.#server);
-    this.#server.pipe(this.#client);
+    if (this.#way === undefined) {
+      this.#client.pipe(this.#server);
+      this.#server.pipe(this.#client);
+      return;
+    }
+    this.#client.pipe(new LongWay(this.#way)).pipe(this.#server);
+    this.#server.pipe(new LongWay(this.#way)).pipe(this.#client);
   }
 
   stall(): void {
@@ -59,13 +101,13 @@ class Pair {
   }
 }
 
-/** Starts one in front of the server of a URL; closed with every connection through it at the end of the scope. */
-export async function tcpProxy(server: string): Promise<TcpProxy> {
+/** Starts one in front of the server of a URL, by default as near as it is; closed with every connection through it at the end of the scope. */
+export async function tcpProxy(server: string, way?: Way): Promise<TcpProxy> {
   const { hostname, port } = new URL(server);
   const pairs = new Set<Pair>();
   let isStalled = false;
   const listener = createServer({ pauseOnConnect: true }, (client) => {
-    const pair: Pair = new Pair(client, dial(Number(port), hostname), () => pairs.delete(pair));
+    const pair: Pair = new Pair(client, dial(Number(port), hostname), { onEnd: () => pairs.delete(pair), way });
     pairs.add(pair);
     if (isStalled) pair.stall();
   }).listen(0, "127.0.0.1");

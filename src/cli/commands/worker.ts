@@ -14,7 +14,10 @@ const options = z.object({
   lanes: z.coerce.number().pipe(settingFields.lanes).optional().describe("chunks at once in this process").meta({
     value: "N",
   }),
-  once: z.boolean().default(false).describe("end with the first run that it takes part in; default: wait for the next"),
+  once: z
+    .boolean()
+    .default(false)
+    .describe("end when the first run that it takes part in is over; default: wait for the next"),
 });
 
 /** `crosswind worker`: takes part in the runs of a state database. */
