@@ -15,20 +15,20 @@ import { applyUnderWay } from "../engine/copy/problems.ts";
 import { assertLanded } from "../engine/land/land.ts";
 import { assertPlanHolds, probeBoth } from "../engine/plan/make-plan.ts";
 import { ledgerOf } from "../engine/upload/land-target.ts";
-import { type Mirror, readCopied, writeCopied } from "../engine/upload/mirror.ts";
+import type { Mirror } from "../engine/upload/mirror.ts";
 import { mirrorLost } from "../engine/upload/problems.ts";
-import { defineUpload } from "../engine/upload/upload-run.ts";
 import type { KeptRun } from "../ports/raw-target.ts";
 import type { Ended } from "../runs/dbos-runs.ts";
 import { tagOf } from "../runs/executors.ts";
 import { runCancelled, runGoesOn, runPaused } from "../runs/problems.ts";
 import { RunRecords } from "../runs/run-records.ts";
 import type { Actor } from "../runs/state-client.ts";
-import { carryCopy, carryDefinition, limitsOf, openRun, type Participation, recorded } from "./carry.ts";
+import { carryCopy, limitsOf, openRun, type Participation, recorded } from "./carry.ts";
 import { followRun } from "./follow.ts";
 import { migrationJob, planJob } from "./jobs.ts";
 import { openSides, type Sides, type WritingTarget } from "./sides.ts";
 import { openState } from "./state.ts";
+import { carryAndUpload } from "./upload.ts";
 
 /**
  * `foreground`: in this process; where another one carries the run, its progress is shown. `detached`: left to workers. `worker`: as one of them,
@@ -143,30 +143,10 @@ async function applyTo(
     const copy = () => carryCopy(copyJob, participation, { expected, opened });
     return { ended: await recorded(participation, { isHandedOn }, copy) };
   }
-  const written = await recorded(participation, { isHandedOn }, async () => {
-    const before = await readCopied(sides.target);
-    const copied: Ended<CopySummary> =
-      before === undefined
-        ? await carryCopy(copyJob, participation, { expected, opened })
-        : { state: "done", result: JSON.parse(before) as CopySummary, wasDone: true };
-    if (copied.state !== "done") return copied;
-    const summary = JSON.stringify(copied.result);
-    await writeCopied(sides.target, summary);
-    const upload = defineUpload({
-      run: planned.id,
-      target: writing.target,
-      mirror: sides.target,
-      mirrorId: mirror.id,
-      release: probed.target.side.release,
-      ledger: writing.ledger,
-      summary,
-      onEvent: options.onEvent,
-    });
-    // One durable run at a time in a process.
-    await opened[Symbol.asyncDispose]();
-    const uploaded = await carryDefinition(upload, { ...participation, run: `${run} upload` });
-    return uploaded.state === "done" ? { ...copied, wasDone: uploaded.wasDone } : uploaded;
-  });
+  const { release } = probed.target.side;
+  const written = await recorded(participation, { isHandedOn }, () =>
+    carryAndUpload(copyJob, { participation, expected, opened, mirror, writing, release }),
+  );
   return { ended: written, mirror };
 }
 

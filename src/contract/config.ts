@@ -67,7 +67,7 @@ const atLeastOne = (what: string) =>
 
 function isZone(zone: string): boolean {
   try {
-    return new Intl.DateTimeFormat("en", { timeZone: zone }) !== undefined;
+    return Intl.DateTimeFormat("en", { timeZone: zone }).format(0) !== "";
   } catch {
     return false;
   }
@@ -78,7 +78,7 @@ const hours = z
   .regex(/^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d( \S+)?$/, {
     error: "must be FROM-TO with an optional time zone, as 20:00-06:00 Europe/Berlin",
   })
-  .refine((text) => isZone(text.split(" ")[1] ?? "UTC"), { error: "ends with a time zone that is not known" })
+  .refine((given) => isZone(given.split(" ")[1] ?? "UTC"), { error: "ends with a time zone that is not known" })
   .describe("When chunks may begin, as 20:00-06:00 Europe/Berlin; without a zone UTC. Default: always.");
 
 /** What is read of one setting, whether it comes from a flag, an environment variable or the file. */

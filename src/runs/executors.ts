@@ -8,13 +8,6 @@ import { type Actor, openStateClient, type StateAddress } from "./state-client.t
 /** `carrier`: leads the run through its course; `worker`: does items of it. */
 export type Role = "carrier" | "worker";
 
-export interface Executor extends Actor {
-  readonly id: string;
-  readonly role: Role;
-  readonly pid: number;
-  readonly isAlive: boolean;
-}
-
 /** What the record of the run says now, to whoever takes part. */
 export interface Orders {
   readonly wanted: "run" | "pause" | "cancel";
@@ -34,7 +27,7 @@ export interface Presence extends AsyncDisposable {
   readonly id: string;
   /** Resolves when this process has no part in the run any more: STATE_DATABASE_LOST, RUN_TAKEN_OVER. */
   readonly lost: Promise<Problem>;
-  orders(): Orders;
+  readonly orders: () => Orders;
   /** Executors whose work is to be done by others: those that ended, died or give no sign of life. */
   dead(): Promise<readonly string[]>;
   /** Others have their work now. */

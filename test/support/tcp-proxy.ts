@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, connect as dial, type Socket } from "node:net";
 import { Transform, type TransformCallback } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /**
  * What a network does to connections.
@@ -32,6 +33,7 @@ export interface Way {
 class LongWay extends Transform {
   readonly #way: Way;
   #freeAt = 0;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(way: Way) {
     super({ highWaterMark: 64 * 1024 });
@@ -41,13 +43,15 @@ class LongWay extends Transform {
   override _transform(chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
     const now = performance.now();
     this.#freeAt = Math.max(this.#freeAt, now) + (chunk.length / this.#way.bytesPerSecond) * 1000;
-    setTimeout(() => this.push(chunk), this.#freeAt - now + this.#way.delayMs);
+    const arrived = sleep(this.#freeAt - now + this.#way.delayMs);
+    // Timers of about the same time may ring in any order; bytes may not.
+    this.#last = Promise.all([this.#last, arrived]).then(() => this.destroyed || this.push(chunk));
     // The next bytes may enter when these have left the narrow part, not when they have arrived.
     setTimeout(callback, this.#freeAt - now);
   }
 
   override _flush(callback: TransformCallback): void {
-    setTimeout(callback, this.#way.delayMs + 1);
+    void this.#last.then(() => callback());
   }
 }
 
