@@ -1,5 +1,5 @@
 /**
- * Makes the pages of docs/reference/ and the generated parts of README.md from the code.
+ * Makes the pages of docs/reference/, the generated parts of README.md and the command line's own summary from the code.
  *
  *     node tools/generate-docs.ts            writes them
  *     node tools/generate-docs.ts --check    writes nothing; fails where one is not as the code makes it
@@ -19,13 +19,13 @@ const root = dirname(import.meta.dirname);
 const isCheck = process.argv.includes("--check");
 
 /** As `npm run check` wants to find it. */
-function formatted(json: string): string {
-  const run = spawnSync("biome", ["format", "--stdin-file-path=schema.json"], {
+function formatted(text: string, as: string): string {
+  const run = spawnSync("biome", ["format", `--stdin-file-path=${as}`], {
     cwd: root,
-    input: json,
+    input: text,
     encoding: "utf8",
   });
-  if (run.status !== 0) throw new Error(`biome did not format the JSON schema: ${run.stderr || String(run.error)}`);
+  if (run.status !== 0) throw new Error(`biome did not format ${as}: ${run.stderr || String(run.error)}`);
   return run.stdout;
 }
 
@@ -36,8 +36,9 @@ async function read(file: string): Promise<string> {
 const cli = await cliPage();
 const files: Readonly<Record<string, string>> = {
   "docs/reference/cli.md": cli.text,
+  "src/cli/summaries.ts": formatted(cli.summaries, "summaries.ts"),
   "docs/reference/config.md": configPage(cli.options),
-  "docs/reference/crosswind.schema.json": formatted(configSchema()),
+  "docs/reference/crosswind.schema.json": formatted(configSchema(), "schema.json"),
   "docs/reference/entities.md": entitiesPage(),
   "docs/reference/problems.md": await problemsPage(root),
   "docs/reference/support.md": supportPage(),

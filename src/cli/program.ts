@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { CommanderError, Command as Program } from "commander";
 import { isProblem } from "../domain/problem.ts";
 import { type Command, type CommandContext, EXIT, type World } from "./command.ts";
-import { flagOf } from "./flags.ts";
+import { SUMMARIES } from "./summaries.ts";
 import { VERSION } from "./version.ts";
 import { showBug, showProblem } from "./views/problem.ts";
 
@@ -120,8 +120,32 @@ function parentOf(program: Program, words: readonly string[]): Program {
   return program.commands.find((each) => each.name() === name) ?? program.command(name).description(`${name} commands`);
 }
 
-/** Builds the argument parser; `onRun` gets the exit code of the command that ran. */
-async function buildProgram(world: World, wanted: readonly string[], onRun: (code: number) => void): Promise<Program> {
+/** A command of the parser with its flags; `onRun` gets the exit code when it has run. */
+async function addCommand(sub: Program, command: Command, { world, onRun }: Building): Promise<void> {
+  // With it comes the library that declares flags, which takes longer to load than all else that a help page needs.
+  const { flagOf } = await import("./flags.ts");
+  for (const argument of command.arguments ?? []) {
+    sub.argument(argument.isOptional === true ? `[${argument.name}]` : `<${argument.name}>`, argument.summary);
+  }
+  for (const [option, type] of Object.entries(command.options.shape)) sub.addOption(flagOf(option, type as never));
+  sub.option("-c, --config <FILE>", "configuration file", "crosswind.yaml");
+  sub.option("--json", "one JSON document on standard output, progress as NDJSON on standard error", false);
+  sub.addHelpText("after", `\nExamples:\n${command.examples.map((example) => `  ${example}`).join("\n")}`);
+  sub.action(async (...actual: unknown[]) => {
+    const { config, json, ...given } = sub.opts<Globals & Record<string, unknown>>();
+    const args = actual.slice(0, -2).filter((each): each is string => typeof each === "string");
+    onRun(await invoke(command, { world, globals: { config, json }, given, args }));
+  });
+}
+
+interface Building {
+  readonly world: World;
+  readonly onRun: (code: number) => void;
+}
+
+/** Builds the argument parser: of the commands that are named with all their flags; where none is, of all with what each is for. */
+async function buildProgram(wanted: readonly string[], building: Building): Promise<Program> {
+  const { world } = building;
   const program = new Program("crosswind")
     .description(ABOUT)
     .version(VERSION)
@@ -131,24 +155,12 @@ async function buildProgram(world: World, wanted: readonly string[], onRun: (cod
   const names = Object.keys(COMMANDS);
   const named = names.filter((name) => wanted.includes(name.split(" ").at(-1) ?? ""));
   for (const name of named.length === 0 ? names : named) {
-    const command = await COMMANDS[name]?.();
-    if (command === undefined) continue;
     const words = name.split(" ");
     const sub = parentOf(program, words)
       .command(words.at(-1) ?? name)
-      .description(command.summary);
-    for (const argument of command.arguments ?? []) {
-      sub.argument(argument.isOptional === true ? `[${argument.name}]` : `<${argument.name}>`, argument.summary);
-    }
-    for (const [option, type] of Object.entries(command.options.shape)) sub.addOption(flagOf(option, type as never));
-    sub.option("-c, --config <FILE>", "configuration file", "crosswind.yaml");
-    sub.option("--json", "one JSON document on standard output, progress as NDJSON on standard error", false);
-    sub.addHelpText("after", `\nExamples:\n${command.examples.map((example) => `  ${example}`).join("\n")}`);
-    sub.action(async (...actual: unknown[]) => {
-      const { config, json, ...given } = sub.opts<Globals & Record<string, unknown>>();
-      const args = actual.slice(0, -2).filter((each): each is string => typeof each === "string");
-      onRun(await invoke(command, { world, globals: { config, json }, given, args }));
-    });
+      .description(SUMMARIES[name] ?? "");
+    const command = named.length === 0 ? undefined : await COMMANDS[name]?.();
+    if (command !== undefined) await addCommand(sub, command, building);
   }
   return program;
 }
@@ -156,9 +168,10 @@ async function buildProgram(world: World, wanted: readonly string[], onRun: (cod
 /** Runs the command line; gives the exit code. `argv` is without the interpreter and the script. */
 export async function main(argv: readonly string[], world: World = realWorld()): Promise<number> {
   let code: number = EXIT.done;
-  const program = await buildProgram(world, argv, (result) => {
+  const onRun = (result: number) => {
     code = result;
-  });
+  };
+  const program = await buildProgram(argv, { world, onRun });
   try {
     await program.parseAsync([...argv], { from: "user" });
   } catch (error) {
