@@ -2,8 +2,9 @@ import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import { openPostgres } from "../../src/databases/postgres/postgres.ts";
 import { Secret } from "../../src/domain/secret.ts";
-import { compareDefinitions, restoreAll, takeOffIndexes } from "../../src/engine/copy/indexes.ts";
+import { compareDefinitions, takeOffIndexes } from "../../src/engine/copy/indexes.ts";
 import { createLedger } from "../../src/engine/copy/ledger.ts";
+import { restoreAll } from "../../src/engine/copy/restore-indexes.ts";
 import type { Session } from "../../src/ports/database.ts";
 import { freshDatabase } from "../support/database.ts";
 
@@ -60,5 +61,30 @@ test("a row without its parent keeps the foreign key from counting as put back",
     const open = "select name from crosswind.taken_off where restored_at is null";
     expect(await session.query(open)).toEqual([{ name: "child_fkey" }]);
     await expect(compareDefinitions(session, run)).rejects.toMatchObject({ code: "TARGET_INDEXES_CHANGED" });
+  });
+});
+
+test("a key whose index a killed process had made is made of it", async () => {
+  await withKeysOff(async (session, run) => {
+    await session.query("create unique index parent_pkey on public.parent using btree (a, b)");
+    const oid = "select 'parent_pkey'::regclass::oid::text as oid";
+    const before = await session.query(oid);
+
+    await restoreAll(session);
+
+    expect(await session.query(oid)).toEqual(before);
+    await compareDefinitions(session, run);
+  });
+});
+
+test("a key that can be deferred is put back as it was", async () => {
+  await withKeysOff(async (session) => {
+    const run = randomUUID();
+    await session.query("create table late (id int primary key, n int, constraint late_key unique (n) deferrable)");
+    expect(await takeOffIndexes(session, run, [{ table: "late", rows: 1_000_000 }])).toBe(2);
+
+    await restoreAll(session);
+
+    await compareDefinitions(session, run);
   });
 });

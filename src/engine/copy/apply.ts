@@ -3,9 +3,10 @@ import type { DurableRun, ItemDefinition, RunDefinition, WorkItem } from "../../
 import type { ChunkSpec } from "./chunks.ts";
 import type { CopyJob } from "./copy-context.ts";
 import { CopyRun } from "./copy-run.ts";
-import { analyzeKeys, compareDefinitions, restoreOne, type TakenOff, takeOffIndexes } from "./indexes.ts";
+import { compareDefinitions, type TakenOff, takeOffIndexes } from "./indexes.ts";
 import { finishRun } from "./ledger.ts";
 import { loadHistory } from "./load-history.ts";
+import { buildIndex, checkTable, type TableCheck } from "./restore-indexes.ts";
 
 /** What an apply did, per entity, from the ledger. */
 export interface CopySummary {
@@ -109,12 +110,14 @@ async function doItem(job: CopyJob, item: WorkItem, run: () => Promise<CopyRun>)
     return { rows, bytes, isNew };
   }
   await using target = await job.target.session();
-  if (item.kind === "analyze") {
-    await analyzeKeys(target, item.payload as string);
+  if (item.kind === "check") {
+    const check = item.payload as TableCheck;
+    await checkTable(target, check);
+    for (const { name } of check.foreignKeys) job.onEvent({ kind: "restored", name });
     return null;
   }
   const off = item.payload as TakenOff;
-  await restoreOne(target, off);
+  await buildIndex(target, off);
   job.onEvent({ kind: "restored", name: off.name });
   return null;
 }

@@ -9,10 +9,10 @@ import { type ChunkSpec, changedSince, chunkOf, cutIntoChunks } from "./chunks.t
 import type { CopiedChunk, WayIn } from "./copy-chunk.ts";
 import { allLanes, type CopyJob, dagRunOf } from "./copy-context.ts";
 import { settleIdRules } from "./id-rules.ts";
-import { restoreAll } from "./indexes.ts";
 import * as ledger from "./ledger.ts";
 import { lifeOver } from "./problems.ts";
 import { makeRoom } from "./replace-runs.ts";
+import { restoreAll } from "./restore-indexes.ts";
 import { RowCopier, type RowCopierParts } from "./row-copier.ts";
 import { joinReadSnapshot, openReadSnapshot, readDeleted } from "./snapshot.ts";
 

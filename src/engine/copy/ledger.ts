@@ -39,6 +39,7 @@ const TABLES = `
   create table if not exists crosswind.taken_off (
     id serial primary key, run uuid not null, kind text not null, on_table text not null, name text not null,
     definition text not null, restored_at timestamptz);
+  alter table crosswind.taken_off add column if not exists index_definition text;
   create table if not exists crosswind.changed_value (
     run uuid not null, entity text not null, chunk text not null, field text not null, kind text not null, reason text not null,
     count bigint not null, examples jsonb not null);`;

@@ -1,5 +1,5 @@
-import { readTakenOff } from "../copy/indexes.ts";
 import { hasLedger } from "../copy/ledger.ts";
+import { readTakenOff } from "../copy/restore-indexes.ts";
 import { count, type Outcome, type SideCheck, type SideContext, someOf } from "./check.ts";
 
 /** A role without special rights sees the sessions of others, but not their kind; background workers have no user. */
