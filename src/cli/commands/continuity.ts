@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import { z } from "zod";
+import { missedAtSwitches } from "../../app/missed.ts";
 import { checkContinuityOf } from "../../app/waves.ts";
 import { defineCommand, EXIT } from "../command.ts";
 import { loadConfig } from "../config/load.ts";
@@ -22,33 +23,44 @@ const options = z.object({
     .default("30d")
     .describe("ticks of the last days (90d), or from a date on (UTC where it says no zone); default: 30d")
     .meta({ value: "WHEN" }),
+  addMissed: z
+    .boolean()
+    .default(false)
+    .describe("list the runs that were missed while a DAG was switched; with `--yes` they are added where it runs now"),
+  yes: z.boolean().default(false).describe("add what `--add-missed` lists"),
 });
 
 /** `crosswind continuity`: every tick ran once, across both sides. Exit code 3 where one did not. */
 export const continuityCommand = defineCommand({
   name: "continuity",
-  summary: "check that every scheduled tick ran exactly once across both sides; changes nothing",
+  summary:
+    "check that every scheduled tick ran exactly once across both sides; changes nothing unless told to add what was missed",
   options,
   examples: [
     "crosswind continuity",
     "crosswind continuity --dag 'reporting_*' --since 7d",
     "crosswind continuity --since 2026-11-01T00:00:00Z --json",
+    "crosswind continuity --dag 'reporting_*' --add-missed --yes",
   ],
-  async run({ world, configFile, signal }, { dag, since }) {
+  async run({ world, configFile, signal }, { dag, since, addMissed, yes }) {
     const { config } = await loadConfig({ file: configFile, env: world.env, cwd: world.cwd });
     const now = world.now();
     const from = momentOf(since, now);
-    const dags = await checkContinuityOf(config, {
+    const place = {
       ...(dag === undefined ? {} : { dags: dag }),
       since: from,
       now,
       homeDir: dirname(configFile),
       signal,
-    });
+    };
+    const missed = addMissed
+      ? await missedAtSwitches(config, { ...place, ...(yes ? { addedBy: world.user } : {}) })
+      : undefined;
+    const dags = await checkContinuityOf(config, place);
     const isContinuous = dags.every((each) => each.isContinuous);
     return {
-      value: { since: from.toISOString(), until: now.toISOString(), isContinuous, dags },
-      exitCode: isContinuous ? EXIT.done : EXIT.blocked,
+      value: { since: from.toISOString(), until: now.toISOString(), isContinuous, dags, ...missed },
+      exitCode: isContinuous && !missed?.added.some(({ failed }) => failed !== undefined) ? EXIT.done : EXIT.blocked,
     };
   },
   view: continuityView,

@@ -1,10 +1,11 @@
+import type { MissedReport } from "../../app/missed.ts";
 import type { DeviationKind } from "../../engine/cutover/continuity.ts";
 import { type DagContinuity, TICK_SIGNS } from "../../engine/cutover/read-continuity.ts";
 import type { View } from "../command.ts";
 import { count, printable, table, wrap } from "./text.ts";
 
 /** What the command `continuity` gives back. Times are ISO 8601. */
-export interface ContinuityResult {
+export interface ContinuityResult extends Partial<MissedReport> {
   readonly since: string;
   readonly until: string;
   readonly isContinuous: boolean;
@@ -95,9 +96,32 @@ function sentence({ dags, since }: ContinuityResult): string {
 const { source, target, gap, double, skipped } = TICK_SIGNS;
 const LEGEND = `${source} run on the source  ${target} on the target  ${gap} gap  ${double} double or wrong side  ${skipped} skipped`;
 
+function missedLines({ missed, added = [] }: ContinuityResult, width: number): readonly string[] {
+  if (missed === undefined) return [];
+  const addable = missed.filter(({ reason }) => reason === undefined).flatMap(({ runs }) => runs);
+  const failed = new Map(added.map((run) => [`${run.dagId} ${run.logicalDate}`, run.failed]));
+  const lineOf = (dagId: string, logicalDate: string, owner: string): string => {
+    const key = `${dagId} ${logicalDate}`;
+    const became = !failed.has(key) ? "" : failed.get(key) === undefined ? ": added" : `: ${failed.get(key)}`;
+    return wrap(`${printable(dagId)}  ${logicalDate} on the ${owner}${printable(became)}`, width, "    ");
+  };
+  return [
+    "",
+    missed.length === 0 ? "Nothing was missed at a switch." : "Missed while they were switched:",
+    ...missed.flatMap(({ dagId, owner, runs, reason }) => [
+      ...runs.map(({ logicalDate }) => lineOf(dagId, logicalDate, owner)),
+      ...(reason === undefined ? [] : [wrap(`· ${printable(dagId)}: ${printable(reason)}`, width, "    ")]),
+    ]),
+    ...(addable.length > 0 && added.length === 0
+      ? [`Nothing was added. Add ${count(addable.length)} of them: the same command with --yes`]
+      : []),
+  ];
+}
+
 function human(result: ContinuityResult, { width }: { readonly width: number }): string {
   const shown = result.dags.filter(({ ticks }) => ticks > 0);
-  if (shown.length === 0) return `No scheduled run since ${minute(result.since)} on either side.`;
+  if (shown.length === 0)
+    return [`No scheduled run since ${minute(result.since)} on either side.`, ...missedLines(result, width)].join("\n");
   const wrong = result.dags.filter((dag) => !dag.isContinuous);
   return [
     table(COLUMNS, shown.map(rowOf)),
@@ -106,6 +130,7 @@ function human(result: ContinuityResult, { width }: { readonly width: number }):
     ...wrong.flatMap((dag) => deviationLines(dag, width)),
     ...notComputableLines(result.dags, width),
     sentence(result),
+    ...missedLines(result, width),
   ].join("\n");
 }
 

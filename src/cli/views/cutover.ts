@@ -94,7 +94,7 @@ function human({ gate, dags, failed }: CutoverResult, { width }: { readonly widt
         ? []
         : [
             wrap(
-              `! ${printable(dagId)}: no run from ${missed.from} to ${missed.to}; it has no catchup. Add it on the target if it is needed.`,
+              `! ${printable(dagId)}: no run from ${missed.from} to ${missed.to}; it has no catchup. Add them: crosswind continuity --dag ${printable(dagId)} --add-missed`,
               width,
               "",
             ),

@@ -99,7 +99,8 @@ export async function* readContinuity(input: ReadContinuity): AsyncGenerator<Dag
   for (const dagId of ids) yield await readDag(input, dagId, { source, target });
 }
 
-async function readSchedules({ session, release }: ContinuitySide): Promise<Schedules> {
+/** The schedules of all DAGs that a side has serialised and that can be read, by id. */
+export async function readSchedules({ session, release }: ContinuitySide): Promise<Schedules> {
   const schedules = new Map<string, SideSchedule>();
   for await (const { dagId, data } of readSerializedDags(session, release)) {
     const schedule = readSchedule(data, { release });
