@@ -67,7 +67,7 @@ export async function apply(config: Config, options: ApplyOptions): Promise<Appl
   if (raw === undefined) return (await applyTo(config, options)).ended;
   resources.use(raw);
   const held = await raw.hold();
-  if (held === undefined) throw applyUnderWay({ where: raw.label });
+  if (held === undefined) throw applyUnderWay({ where: raw.label, command: "command" });
   resources.use(held);
   const place = { source: raw.address, server: config.staging, homeDir: options.homeDir };
   const home = resources.use(await openStaging({ ...place, purpose: "target" }));
@@ -177,14 +177,15 @@ async function takeTurn(options: TakeTurn): Promise<Turn> {
           sides.target,
           dead.map(({ id }) => tagOf(id)),
         );
-      const held = await holdTarget(sides.target).catch(async (error: unknown) => {
+      const held = await holdTarget(sides.target, "apply").catch(async (error: unknown) => {
         // Another process was just a little faster: with this run, or with anything else.
         if (isProblem(error) && carrierOf(await records.read(plan.id)) !== undefined) return undefined;
         throw error;
       });
       if (held !== undefined) return { held, record: await records.read(plan.id) };
     }
-    if (options.mode === "detached" || options.mode === "worker") throw applyUnderWay({ where: sides.target.label });
+    if (options.mode === "detached" || options.mode === "worker")
+      throw applyUnderWay({ where: sides.target.label, command: "command" });
     const followed = await follow(options);
     if (followed !== undefined) return { followed };
   }

@@ -11,6 +11,7 @@ import { assertLanded } from "../engine/land/land.ts";
 import { probeBoth } from "../engine/plan/make-plan.ts";
 import { allDiffering } from "../engine/verify/report.ts";
 import { verifyCopy } from "../engine/verify/verify-copy.ts";
+import { openControl } from "./control.ts";
 import { migrationJob } from "./jobs.ts";
 import { openSides } from "./sides.ts";
 
@@ -30,7 +31,7 @@ export async function gatherEvidence(config: Config, options: CompleteOptions): 
   assertLanded(sides.findings);
   await using session = await sides.target.session();
   if (!(await hasLedger(session))) throw problems.nothingToComplete({ target: sides.target.label });
-  await using _held = await holdTarget(sides.target);
+  await using _held = await holdTarget(sides.target, "complete");
   await restoreAll(session);
   const probed = await probeBoth(sides);
   const { identity } = probed.source.facts;
@@ -57,6 +58,21 @@ export async function gatherEvidence(config: Config, options: CompleteOptions): 
   };
 }
 
+/** Takes away the end dates that a drain left: DAGs that are paused stay so. */
+export async function liftEndDates(
+  config: Config,
+  { switches }: Pick<Evidence, "switches">,
+  signal: AbortSignal,
+): Promise<void> {
+  const sides = (["source", "target"] as const).filter((side) =>
+    switches.some(({ endDate }) => endDate?.side === side),
+  );
+  for (const side of sides) {
+    await using control = await openControl(config, side, signal);
+    await control.writeEndDates({}, signal);
+  }
+}
+
 /** Removes what Crosswind keeps in databases that are a Postgres. Gives the sides that had something. */
 export async function removeRecords(config: Config, identity: string): Promise<readonly ("source" | "target")[]> {
   const removed: ("source" | "target")[] = [];
@@ -64,7 +80,7 @@ export async function removeRecords(config: Config, identity: string): Promise<r
     const url = config[name].database;
     if (isRaw(url)) continue;
     await using database = openPostgres({ url, name });
-    await using _held = await holdTarget(database);
+    await using _held = await holdTarget(database, "complete");
     await using session = await database.session();
     if (await removeLedger(session, identity)) removed.push(name);
   }

@@ -38,6 +38,10 @@ export interface CutoverOptions {
   readonly drainMs?: number;
   /** Runs of a DAG without a gap go over half done; default: it is restored. */
   readonly handsOver?: boolean;
+  /** Rows that were deleted on the source may stay on the target. Default: they keep a DAG from being switched. */
+  readonly keepsDeleted?: boolean;
+  /** The side that DAGs leave has the drain policy: where there is no gap, DAGs end with their newest run. Default: no. */
+  readonly endsDags?: boolean;
   /** Aborted: no further DAG is begun, those that wait are restored. */
   readonly signal: AbortSignal;
   readonly onEvent: (event: CutoverEvent) => void;
@@ -52,7 +56,7 @@ const realClock: Clock = {
 
 type Moves = Pick<Switchboard, "bring" | "verify">;
 
-interface Opened {
+export interface Opened {
   readonly config: Config;
   readonly sides: Sides;
   readonly probed: { readonly source: ProbedSide; readonly target: ProbedSide };
@@ -61,7 +65,8 @@ interface Opened {
 
 const SILENT = { onEvent: () => {} };
 
-async function jobOf({ config, sides, probed }: Opened) {
+/** The copy job of a cutover, with the selection of the last copy. */
+export async function jobOf({ config, sides, probed }: Opened) {
   const selection = (await readPlannedSelection(sides.target, probed.source.facts.identity)) ?? config.select;
   const job = { ...migrationJob(config, sides, { probed, selection }), ...SILENT };
   return { ...job, run: randomUUID(), conflicts: NO_CONFLICTS, now: realClock.now() };
@@ -73,8 +78,11 @@ async function forwardMoves(opened: Opened, signal: AbortSignal): Promise<Moves>
   const deltas = await openDagDeltas(job);
   return {
     bring: ({ dagId, handedOver }) => deltas.bring(dagId, handedOver),
-    verify: async ({ dagId }) =>
-      allDiffering(await verifyCopy({ ...job, dags: [dagId], now: () => realClock.now(), signal })),
+    verify: async ({ dagId }) => {
+      const report = await verifyCopy({ ...job, dags: [dagId], now: () => realClock.now(), signal });
+      const deleted = report.entities.reduce((sum, each) => sum + each.unexpected, 0);
+      return { differing: allDiffering(report) - deleted, deleted };
+    },
   };
 }
 
@@ -109,7 +117,7 @@ async function backMoves(opened: Opened): Promise<Moves> {
     bring,
     verify: async (kept) => {
       const again = await bring(kept);
-      return again.inserted + again.updated;
+      return { differing: again.inserted + again.updated, deleted: 0 };
     },
   };
 }
@@ -131,7 +139,7 @@ async function openSwitchboard(
   const lanes = (config.lanes + 1) * AT_ONCE;
   const sides = resources.use(await openSides({ ...config, lanes }, { homeDir: options.homeDir }));
   if (sides.upload !== undefined || sides.source.landed !== undefined) throw problems.needsPostgres({});
-  resources.use(await holdTarget(sides.target));
+  resources.use(await holdTarget(sides.target, "cutover"));
   const opened = { config, sides, probed: await probeBoth(sides), resources };
   const ties = await readTies(opened);
   const moves = direction === "forward" ? await forwardMoves(opened, signal) : await backMoves(opened);
@@ -145,7 +153,7 @@ async function openSwitchboard(
   const lease = resources.use(await takeLease(sides.target, settleMs));
   const [from, to] = direction === "forward" ? [source, target] : [target, source];
   const times = { ...USUAL_TIMES, ...(options.drainMs === undefined ? {} : { drainMs: options.drainMs }) };
-  const { signal: stop, onEvent, handsOver = false } = options;
+  const { signal: stop, onEvent, handsOver = false, endsDags = false, keepsDeleted = false } = options;
   return {
     direction,
     from,
@@ -157,6 +165,8 @@ async function openSwitchboard(
     times,
     ties,
     handsOver,
+    endsDags,
+    keepsDeleted,
     signal,
     stop,
     onEvent,
@@ -181,6 +191,8 @@ export interface GateOptions extends Pick<CutoverOptions, "who" | "homeDir" | "s
   readonly overrides: readonly Override[];
   /** Patterns of DAGs whose owner accepts other labels (`ds`) on the target. */
   readonly acceptsShift: readonly string[];
+  /** See {@link CutoverOptions}. */
+  readonly endsDags?: boolean;
 }
 
 /** DAGs of these that have not set out yet: those on their way are finished, whatever has become of the conditions since. */
@@ -208,6 +220,7 @@ export async function lookAtGate(config: Config, dagIds: readonly string[], opti
     now: () => realClock.now(),
     signal,
     acceptsShift: (dagId) => options.acceptsShift.length > 0 && isSelected(dagId, options.acceptsShift),
+    endsDags: options.endsDags === true,
   });
   return override(gate, options.overrides, options.who);
 }

@@ -110,7 +110,7 @@ export async function cancelRun(config: Config, beginning: string, options: Canc
           target,
           left.executors.map((each) => tagOf(each.id)),
         );
-      await using _held = await holdTarget(target);
+      await using _held = await holdTarget(target, "cancel");
       await using session = await target.session();
       if (await hasLedger(session)) {
         // Nothing of it is committed any more, whatever process wakes up later.

@@ -44,7 +44,7 @@ export async function sync(config: Config, options: SyncOptions): Promise<Synced
   await using sides = await openSides(config, options);
   if (sides.upload !== undefined) throw targetNotPostgres({ label: sides.target.label });
   assertLanded(sides.findings);
-  await using _held = await holdTarget(sides.target);
+  await using _held = await holdTarget(sides.target, "sync");
   const run = randomUUID();
   const opened = planJob(config, sides, { acceptLoss: true, now: options.now, version: options.version, id: run });
   const probed = await probeBoth(opened);

@@ -34,7 +34,7 @@ export async function verifyEnvironment(config: Config, options: VerifyOptions):
   assertLanded(sides.findings);
   if (options.repair !== undefined && sides.upload !== undefined)
     throw repairNeedsPostgres({ target: sides.target.label });
-  await using _held = options.repair === undefined ? undefined : await holdTarget(sides.target);
+  await using _held = options.repair === undefined ? undefined : await holdTarget(sides.target, "verify --repair");
   const probed = await probeBoth(sides);
   // What was copied is compared, also where the configuration has been changed since, or flags had narrowed the plan.
   const select = (await readPlannedSelection(sides.target, probed.source.facts.identity)) ?? config.select;

@@ -21,6 +21,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   cancel: async () => (await import("./commands/cancel.ts")).cancelCommand as unknown as Command,
   verify: async () => (await import("./commands/verify.ts")).verifyCommand as unknown as Command,
   waves: async () => (await import("./commands/waves.ts")).wavesCommand as unknown as Command,
+  "drain-policy": async () => (await import("./commands/drain-policy.ts")).drainPolicyCommand as unknown as Command,
   continuity: async () => (await import("./commands/continuity.ts")).continuityCommand as unknown as Command,
   worker: async () => (await import("./commands/worker.ts")).workerCommand as unknown as Command,
   "runs list": async () => (await import("./commands/runs-list.ts")).runsListCommand as unknown as Command,

@@ -164,6 +164,9 @@ export interface MissedRun {
   readonly intervalEnd: Instant;
 }
 
+/** A call that a switch makes. */
+export type ControlStep = "pause" | "unpause" | "request-parse" | "end-date";
+
 /**
  * Control of one Airflow environment: reads and switches its DAGs through one door.
  *
@@ -183,6 +186,8 @@ export interface Control extends AsyncDisposable {
   readonly can: ControlAbilities;
   readonly deadlineMs: number;
 
+  /** What is sent for a step, for people: the request, or the statement. Sends nothing. */
+  explain(step: ControlStep, dagId: string): string;
   /** All DAGs, or those of these ids that are there, by id. */
   readDags(signal: AbortSignal, dagIds?: readonly string[]): Promise<readonly DagState[]>;
   readDagSettings(dagId: string, signal: AbortSignal): Promise<DagSettings>;
@@ -209,4 +214,9 @@ export interface Control extends AsyncDisposable {
   closeRun(dagId: string, runId: string, signal: AbortSignal): Promise<string>;
   /** Writes the four columns that the scheduler works from; the next parse computes them again. */
   writeNextRun(dagId: string, nextRun: NextRun, signal: AbortSignal): Promise<void>;
+  /**
+   * Leaves end dates by DAG id in the Airflow variable that the drain policy reads, in place of those that are there; none: it is removed. Whoever
+   * asks for a parse then sees them in the next run, where the environment has the policy.
+   */
+  writeEndDates(endDates: Readonly<Record<string, Instant>>, signal: AbortSignal): Promise<void>;
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openDatabaseControl } from "../../src/connectors/airflow-database/database-control.ts";
 import { openPostgres } from "../../src/databases/postgres/postgres.ts";
@@ -6,45 +5,18 @@ import { Secret } from "../../src/domain/secret.ts";
 import { type Gate, type GateInput, override, readGate, redConditions } from "../../src/engine/cutover/gate.ts";
 import { probeBoth } from "../../src/engine/plan/make-plan.ts";
 import { anEnvironment, type Environment, migrate } from "../support/an-environment.ts";
+import { parseOnTarget, reviveBoth } from "../support/parse-on-target.ts";
 
 const DAG = "cw_scheduled";
 const resources = new AsyncDisposableStack();
 let environment: Environment;
 
-/** As an Airflow 3.3.2 with both switches on, and catchup by default as before 3.0, would have parsed the source's DAG files, paused. */
-async function parseOnTarget({ source, target }: Environment): Promise<void> {
-  const dags = await source.query<{ dag_id: string; data: { dag: object } }>(
-    "select dag_id, data::json as data from serialized_dag where dag_id in ('cw_scheduled', 'cw_consumer')",
-  );
-  for (const { dag_id: dagId, data } of dags) {
-    const version = randomUUID();
-    await target.query(
-      "insert into dag_version (id, version_number, dag_id, created_at, last_updated) values ($1, 1, $2, now(), now())",
-      [version, dagId],
-    );
-    await target.query(
-      `insert into serialized_dag (id, dag_id, data, dag_hash, dag_version_id, created_at, last_updated)
-       values ($1, $2, $3, 'hash', $4, now(), now())`,
-      [randomUUID(), dagId, JSON.stringify({ __version: 3, dag: { ...data.dag, catchup: true } }), version],
-    );
-    await target.query(
-      "update dag set is_stale = false, is_paused = true, last_parsed_time = now(), max_active_runs = $2, max_active_tasks = 8 where dag_id = $1",
-      [dagId, dagId === DAG ? 3 : 16],
-    );
-  }
-}
-
-const HEARTBEAT = `insert into job (job_type, state, latest_heartbeat) values ('SchedulerJob', 'running', now())`;
-
 beforeAll(async () => {
   environment = resources.use(await anEnvironment());
   await migrate(environment);
-  const { source, target } = environment;
   // Recorded with an end date that has passed: nothing would be due.
-  await source.query("update serialized_dag set data = (data::jsonb #- '{dag,end_date}')::json");
-  await parseOnTarget(environment);
-  await source.query(HEARTBEAT);
-  await target.query(HEARTBEAT);
+  await reviveBoth(environment);
+  for (const dag of [DAG, "cw_consumer"]) await parseOnTarget(environment, dag);
 });
 afterAll(() => resources.disposeAsync());
 

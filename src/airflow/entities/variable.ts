@@ -1,3 +1,4 @@
+import { END_DATES_VARIABLE } from "../../domain/end-dates.ts";
 import { always, defineEntity, since } from "../define-entity.ts";
 import { teamName } from "./team.ts";
 
@@ -10,7 +11,10 @@ export const variable = defineEntity({
   after: ["team"],
   scope: { of: "environment" },
   load: "merge",
-  leave: [{ where: "c.key is null", reason: "a variable without a key can not be asked for" }],
+  leave: [
+    { where: "c.key is null", reason: "a variable without a key can not be asked for" },
+    { where: `c.key = '${END_DATES_VARIABLE}'`, reason: "it drains the DAGs of its own environment" },
+  ],
   fields: {
     key: always(),
     val: {

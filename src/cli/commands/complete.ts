@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
-import { gatherEvidence, removeRecords } from "../../app/complete.ts";
+import { gatherEvidence, liftEndDates, removeRecords } from "../../app/complete.ts";
 import { notConfirmed } from "../../engine/complete/problems.ts";
 import { defineCommand } from "../command.ts";
 import { loadConfig } from "../config/load.ts";
@@ -45,6 +45,7 @@ export const completeCommand = defineCommand({
     await writeFile(resolve(world.cwd, files[0]), `${JSON.stringify(evidence, undefined, 2)}\n`);
     await writeFile(resolve(world.cwd, files[1]), evidencePage(evidence));
     if (!yes) throw notConfirmed({ file: files[1] });
+    await liftEndDates(config, evidence, signal);
     return { value: { evidence, files, removed: await removeRecords(config, evidence.identity) } };
   },
   view: completeView,

@@ -1,9 +1,11 @@
 import { dirname } from "node:path";
 import { z } from "zod";
 import { assertOpen, cutover, lookAtGate, namedDags } from "../../app/cutover.ts";
+import { holdCutover, letGo } from "../../app/hold.ts";
 import type { Config } from "../../domain/config.ts";
 import { type Override, redConditions } from "../../engine/cutover/gate.ts";
 import { dagMissing, notConfirmed, nothingChosen, waveUnknown } from "../../engine/cutover/problems.ts";
+import type { WaveReport } from "../../engine/cutover/wave.ts";
 import { defineCommand, EXIT } from "../command.ts";
 import { loadConfig } from "../config/load.ts";
 import { cutoverView, showCutover } from "../views/cutover.ts";
@@ -23,7 +25,12 @@ const options = z.object({
   dryRun: z
     .boolean()
     .default(false)
-    .describe("only show the conditions and what each DAG would run next on the target"),
+    .describe("only show the conditions, what each DAG would run next on the target, and what would be written"),
+  hold: z
+    .boolean()
+    .default(false)
+    .describe("get everything ready, keep it so, and wait for the word: `crosswind cutover --go`"),
+  go: z.boolean().default(false).describe("let the cutover go on that waits with `--hold`"),
   override: z
     .array(z.string())
     .default([])
@@ -40,12 +47,22 @@ const options = z.object({
     .default(10)
     .describe("minutes to wait for a gap between a DAG's runs; then it is restored")
     .meta({ value: "MINUTES" }),
+  drainPolicy: z
+    .boolean()
+    .default(false)
+    .describe(
+      "the source has the drain policy (crosswind drain-policy): where there is no gap, let DAGs end with their newest run",
+    ),
   handOver: z
     .boolean()
     .default(false)
     .describe(
       "where there is no gap in time: pause, and let the target go on with runs that are half done; default: restore",
     ),
+  keepDeleted: z
+    .boolean()
+    .default(false)
+    .describe("let rows stay on the target that were deleted on the source since they were copied; default: restore"),
   watch: z.coerce
     .number()
     .nonnegative()
@@ -83,6 +100,10 @@ function readOverride(text: string): Override {
   return { condition, reason: reason.join("=") };
 }
 
+function isDone({ failed, dags }: WaveReport): boolean {
+  return failed === undefined && dags.every(({ state, reason }) => state !== "restored" && reason === undefined);
+}
+
 /** `crosswind cutover`: switches DAGs from the source to the target. Exit code 3 where one of them was restored. */
 export const cutoverCommand = defineCommand({
   name: "cutover",
@@ -94,28 +115,37 @@ export const cutoverCommand = defineCommand({
     "crosswind cutover --wave wave-1 --yes",
     "crosswind cutover --dag 'reporting_*' --yes",
     "crosswind cutover --dag daily_revenue --yes --watch 0 --json",
+    "crosswind cutover --wave wave-1 --hold --yes",
+    "crosswind cutover --go",
   ],
   async run({ world, configFile, json, signal }, { dag, yes, dryRun, drainTimeout, watch, ...rest }) {
     const { config } = await loadConfig({ file: configFile, env: world.env, cwd: world.cwd });
+    const place = { who: world.user, homeDir: dirname(configFile), signal, endsDags: rest.drainPolicy };
+    if (rest.go) return { value: { dags: [], went: await letGo(config, place) } };
     const dagIds = await chosenDags(config, { dag, wave: rest.wave, file: rest.waves, cwd: world.cwd, signal });
-    const place = { who: world.user, homeDir: dirname(configFile), signal };
     const overrides = rest.override.map(readOverride);
-    const gate = await lookAtGate(config, dagIds, { ...place, overrides, acceptsShift: rest.acceptShift });
+    const look = () => lookAtGate(config, dagIds, { ...place, overrides, acceptsShift: rest.acceptShift });
+    let gate = await look();
     if (dryRun)
       return { value: { gate, dags: [] }, exitCode: redConditions(gate).length > 0 ? EXIT.blocked : EXIT.done };
     assertOpen(gate);
     if (!yes) throw notConfirmed({ count: dagIds.length });
+    const onEvent = showCutover(world, { json });
+    if (rest.hold) {
+      await holdCutover(config, dagIds, { ...place, onEvent });
+      // Hours may have passed.
+      gate = await look();
+      assertOpen(gate);
+    }
     const report = await cutover(config, dagIds, {
       ...place,
       drainMs: drainTimeout * MINUTE_MS,
       handsOver: rest.handOver,
+      keepsDeleted: rest.keepDeleted,
       watchMs: watch * MINUTE_MS,
-      onEvent: showCutover(world, { json }),
+      onEvent,
     });
-    const isDone =
-      report.failed === undefined &&
-      report.dags.every(({ state, reason }) => state !== "restored" && reason === undefined);
-    return { value: { gate, ...report }, exitCode: isDone ? EXIT.done : EXIT.blocked };
+    return { value: { gate, ...report }, exitCode: isDone(report) ? EXIT.done : EXIT.blocked };
   },
   view: cutoverView,
 });

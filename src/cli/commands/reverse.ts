@@ -21,6 +21,12 @@ const options = z.object({
     .default(10)
     .describe("minutes to wait for a gap between a DAG's runs on the target; then it stays there")
     .meta({ value: "MINUTES" }),
+  drainPolicy: z
+    .boolean()
+    .default(false)
+    .describe(
+      "the target has the drain policy (crosswind drain-policy): where there is no gap, let DAGs end with their newest run",
+    ),
 });
 
 /** `crosswind reverse`: the way back, with the work done on the target since. Exit code 3 where one of them stayed there. */
@@ -29,7 +35,7 @@ export const reverseCommand = defineCommand({
   summary: "switch DAGs back to the source, with the work done on the target since",
   options,
   examples: ["crosswind reverse --dag 'reporting_*' --yes", "crosswind reverse --dag daily_revenue --yes --json"],
-  async run({ world, configFile, json, signal }, { dag, yes, drainTimeout }) {
+  async run({ world, configFile, json, signal }, { dag, yes, drainTimeout, drainPolicy }) {
     const { config } = await loadConfig({ file: configFile, env: world.env, cwd: world.cwd });
     if (dag.length === 0) throw nothingChosen({});
     const dagIds = await namedDags(config, dag, signal);
@@ -38,6 +44,7 @@ export const reverseCommand = defineCommand({
       who: world.user,
       homeDir: dirname(configFile),
       drainMs: drainTimeout * MINUTE_MS,
+      endsDags: drainPolicy,
       signal,
       onEvent: showCutover(world, { json }),
     });

@@ -38,6 +38,8 @@ function median(values: readonly number[]): number | undefined {
 /** What the command `cutover` gives back; the way back and `cancel` have no gate. */
 export interface CutoverResult extends WaveReport {
   readonly gate?: Gate;
+  /** DAGs of a cutover that waited and was given the word. */
+  readonly went?: readonly string[];
 }
 
 const SIGNS: Readonly<Record<ConditionState, string>> = { green: "✓", red: "✗", note: "·", overridden: "!" };
@@ -50,6 +52,15 @@ function conditionLines({ id, state, what, next, details, override }: Condition,
   const more = details.length > MOST_DETAILS ? [`    … and ${details.length - MOST_DETAILS} more`] : [];
   const remedies = state === "red" ? next.map((each) => wrap(`next: ${printable(each)}`, width, "    ")) : [];
   return [wrap(`${SIGNS[state]} ${id}  ${printable(what)}${by}`, width, ""), ...shown, ...more, ...remedies];
+}
+
+/** What would be sent, in order; only for a look beforehand. */
+function callLines({ calls }: Gate, width: number): readonly string[] {
+  const byDag = Map.groupBy(calls, ({ dagId }) => dagId);
+  return [...byDag].flatMap(([dagId, ofDag]) => [
+    printable(dagId),
+    ...ofDag.map(({ side, call, when }) => wrap(`${side}: ${printable(call)}  (${when})`, width, "    ")),
+  ]);
 }
 
 function gateLines(gate: Gate | undefined, width: number): readonly string[] {
@@ -71,10 +82,18 @@ function gateLines(gate: Gate | undefined, width: number): readonly string[] {
   ];
 }
 
-function human({ gate, dags, failed }: CutoverResult, { width }: { readonly width: number }): string {
+function human({ gate, dags, failed, went }: CutoverResult, { width }: { readonly width: number }): string {
+  if (went !== undefined)
+    return wrap(
+      `The cutover that waits goes on: ${printable(went.join(", "))}. It tells what becomes of them.`,
+      width,
+      "",
+    );
   const before = gateLines(gate, width);
   if (dags.length === 0 && failed === undefined)
-    return [...before, gate === undefined ? "Nothing is under way." : "Nothing was switched."].join("\n");
+    return gate === undefined
+      ? "Nothing is under way."
+      : [...before, "What would be written:", ...callLines(gate, width), "", "Nothing was switched."].join("\n");
   const rows = dags.map((kept) => [printable(kept.dagId), stateOf(kept), nextOf(kept)]);
   const reasons = dags.filter(({ reason }) => reason !== undefined);
   const middle = median(dags.flatMap((kept) => (kept.wasPaused ? [] : (pausedSeconds(kept) ?? []))));
@@ -107,9 +126,10 @@ function human({ gate, dags, failed }: CutoverResult, { width }: { readonly widt
 
 export const cutoverView: View<CutoverResult> = {
   human,
-  json: ({ gate, dags, failed }) => ({
+  json: ({ gate, dags, failed, went }) => ({
+    ...(went === undefined ? {} : { went }),
     ...(failed === undefined ? {} : { failed }),
-    ...(gate === undefined ? {} : { gate: { conditions: gate.conditions, previews: gate.previews } }),
+    ...(gate === undefined ? {} : { gate }),
     dags: dags.map((kept) => ({ ...kept, pausedSeconds: pausedSeconds(kept) })),
   }),
 };

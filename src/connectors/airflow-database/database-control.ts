@@ -1,5 +1,6 @@
 import { ZodError } from "zod";
 import { sqlState } from "../../databases/postgres/errors.ts";
+import { END_DATES_VARIABLE } from "../../domain/end-dates.ts";
 import { isProblem } from "../../domain/problem.ts";
 import { isInRange, type Range, type Release } from "../../domain/release.ts";
 import type * as port from "../../ports/control.ts";
@@ -17,7 +18,7 @@ export interface DatabaseControlOptions {
   readonly database: Database;
   /** The release that stands for its schema. */
   readonly release: Release;
-  /** How long one statement may take, in milliseconds; kept by the server, also when this process is gone. Default 10,000. */
+  /** How long one statement may take, in milliseconds; kept by the server, also when this process is gone. Default 10,000. What it writes may be written up to {@link COMMIT_MS} later. */
   readonly deadlineMs?: number;
 }
 
@@ -31,6 +32,12 @@ const SWITCHES: readonly { readonly in: Range; readonly switches: port.IntervalS
   { in: "<2.9", switches: { cron: true, delta: true } },
   { in: "<2.11", switches: { cron: "unknown", delta: true } },
 ];
+
+/**
+ * How long the server waits for the word after a statement, in milliseconds. A commit that a network delivers later than that finds its transaction
+ * gone: by then somebody else may have read that nothing was written, and acted on it.
+ */
+const COMMIT_MS = 3000;
 
 const UNIQUE_VIOLATION = "23505";
 
@@ -46,16 +53,30 @@ class DatabaseControl implements port.Control {
   readonly release: Release;
   readonly can: port.ControlAbilities;
   readonly deadlineMs: number;
+  readonly #statementMs: number;
   readonly #database: Database;
   readonly #writes: Writes;
 
   constructor({ side, database, release, deadlineMs = 10_000 }: DatabaseControlOptions) {
     this.label = `${side} (Airflow ${release}, database ${database.address})`;
     this.release = release;
-    this.deadlineMs = deadlineMs;
+    this.#statementMs = Math.floor(deadlineMs);
+    this.deadlineMs = this.#statementMs + COMMIT_MS;
     this.#database = database;
     this.#writes = writesFor(release);
     this.can = abilitiesOf(release, this.#writes);
+  }
+
+  explain(step: port.ControlStep, dagId: string): string {
+    const paused = (isPaused: boolean) => shown(this.#writes.pause ?? "", [dagId, isPaused]);
+    const endDates = [END_DATES_VARIABLE, `{"${dagId}": ITS NEWEST RUN, ...}`];
+    const statements: Readonly<Record<port.ControlStep, () => string>> = {
+      pause: () => paused(true),
+      unpause: () => paused(false),
+      "request-parse": () => shown(this.#writes.requestParse ?? "", [dagId]),
+      "end-date": () => shown(this.#writes.setVariable, endDates),
+    };
+    return statements[step]();
   }
 
   async readDags(signal: AbortSignal, dagIds?: readonly string[]): Promise<readonly port.DagState[]> {
@@ -176,6 +197,16 @@ class DatabaseControl implements port.Control {
     await this.#write({ call, sql, values: [dagId, logicalDate, intervalStart, intervalEnd, createAfter] }, signal);
   }
 
+  async writeEndDates(endDates: Readonly<Record<string, port.Instant>>, signal: AbortSignal): Promise<void> {
+    const call = `writing the variable ${END_DATES_VARIABLE}`;
+    const isEmpty = Object.keys(endDates).length === 0;
+    const { setVariable, deleteVariable } = this.#writes;
+    const statement = isEmpty
+      ? { sql: deleteVariable, values: [END_DATES_VARIABLE] }
+      : { sql: setVariable, values: [END_DATES_VARIABLE, JSON.stringify(endDates)] };
+    await this.#write({ call, ...statement }, signal);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#database[Symbol.asyncDispose]();
   }
@@ -216,7 +247,10 @@ class DatabaseControl implements port.Control {
     await using session: Session = await this.#database.session();
     try {
       return await session.transaction(async () => {
-        await session.query(`set local statement_timeout = ${Math.floor(this.deadlineMs)}`);
+        await session.query(
+          `select set_config('statement_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true)`,
+          [String(this.#statementMs), String(COMMIT_MS)],
+        );
         const rows = await session.query<R>(sql, values);
         signal.throwIfAborted();
         return rows;
@@ -229,13 +263,21 @@ class DatabaseControl implements port.Control {
   #toProblem(error: unknown, call: string): unknown {
     const facts = { where: this.label, call };
     if (isProblem(error) && error.code === "DATABASE_STATEMENT_CANCELLED") {
-      return problems.controlDeadline({ ...facts, deadlineMs: this.deadlineMs });
+      return problems.controlDeadline({ ...facts, deadlineMs: this.#statementMs });
     }
     if (sqlState(error) === UNIQUE_VIOLATION) {
       return problems.controlRefused({ ...facts, status: 409, reason: "it is there already" });
     }
     return error;
   }
+}
+
+/** A statement with its values in their places, on one line, for people. */
+function shown(sql: string, values: readonly (string | boolean)[]): string {
+  const texts = values.map((value) =>
+    typeof value === "boolean" ? String(value) : `'${value.replaceAll("'", "''")}'`,
+  );
+  return sql.replaceAll(/\s+/g, " ").replaceAll(/\$(\d)/g, (_, at: string) => texts[Number(at) - 1] ?? "");
 }
 
 function abilitiesOf(release: Release, writes: Writes): port.ControlAbilities {

@@ -2,7 +2,8 @@ import type { Release } from "../../domain/release.ts";
 import { type SqlRow, sqlFor } from "./reads.ts";
 
 // Everything that control ever writes to a metadata database, of the source as of the target: whether a DAG is paused, the request for a
-// parse, the state of a run that is to end, the four columns of the next run, and (on the side that goes on) a run that was missed.
+// parse, the state of a run that is to end, the four columns of the next run, the variable of the drain policy, and (on the side that goes on) a
+// run that was missed.
 
 /** $1: DAG, $2: paused or not. A SubDAG follows the DAG it is part of, as with Airflow's own switch (`DagModel.set_is_paused`). */
 const PAUSE: readonly SqlRow[] = [
@@ -40,6 +41,13 @@ const NEXT_RUN: readonly SqlRow[] = [
       next_dagrun_create_after = $5 where dag_id = $1`,
   },
 ];
+
+/** $1: name of the variable, $2: its value, JSON and no secret. Airflow takes a value that is not encrypted as it is (airflow/models/variable.py). */
+const SET_VARIABLE = `insert into variable (key, val, is_encrypted) values ($1, $2, false)
+  on conflict (key) do update set val = excluded.val, is_encrypted = false`;
+
+/** $1: name of the variable. */
+const DELETE_VARIABLE = "delete from variable where key = $1";
 
 /** A time as Python's `isoformat` writes it: microseconds only where there are any. */
 function isoformat(expression: string): string {
@@ -83,6 +91,8 @@ export interface Writes {
   readonly closeRun: string;
   readonly nextRun: string | undefined;
   readonly addRun: string | undefined;
+  readonly setVariable: string;
+  readonly deleteVariable: string;
 }
 
 export function writesFor(release: Release): Writes {
@@ -92,5 +102,7 @@ export function writesFor(release: Release): Writes {
     closeRun: CLOSE_RUN,
     nextRun: sqlFor(NEXT_RUN, release),
     addRun: sqlFor(ADD_RUN, release),
+    setVariable: SET_VARIABLE,
+    deleteVariable: DELETE_VARIABLE,
   };
 }

@@ -14,7 +14,7 @@ export interface Login {
 
 /** One call of the API. `path` is in parts, which are encoded. */
 export interface Call<T> {
-  readonly method: "get" | "post" | "patch" | "put";
+  readonly method: "get" | "post" | "patch" | "put" | "delete";
   readonly path: readonly string[];
   readonly query?: Query;
   readonly body?: unknown;

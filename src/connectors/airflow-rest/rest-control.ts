@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pLimit from "p-limit";
+import { END_DATES_VARIABLE } from "../../domain/end-dates.ts";
 import { isProblem } from "../../domain/problem.ts";
 import type { Release } from "../../domain/release.ts";
 import type * as port from "../../ports/control.ts";
@@ -51,6 +52,22 @@ export class RestControl implements port.Control {
     this.release = release;
     this.deadlineMs = deadlineMs;
     this.can = api.can;
+  }
+
+  explain(step: port.ControlStep, dagId: string): string {
+    const at = (...parts: readonly string[]) =>
+      `/${this.#reader
+        .path(...parts)
+        .map(encodeURIComponent)
+        .join("/")}`;
+    const paused = (isPaused: boolean) => `PATCH ${at("dags", dagId)}?update_mask=is_paused {"is_paused":${isPaused}}`;
+    const requests: Readonly<Record<port.ControlStep, () => string>> = {
+      pause: () => paused(true),
+      unpause: () => paused(false),
+      "request-parse": () => `PUT ${at("parseDagFile")}/FILE_TOKEN`,
+      "end-date": () => `PATCH ${at("variables", END_DATES_VARIABLE)} {"${dagId}": ITS NEWEST RUN, ...}`,
+    };
+    return requests[step]();
   }
 
   async readDags(signal: AbortSignal, dagIds?: readonly string[]): Promise<readonly port.DagState[]> {
@@ -193,6 +210,22 @@ export class RestControl implements port.Control {
 
   async writeNextRun(): Promise<void> {
     throw this.#lacks("writeNextRun");
+  }
+
+  async writeEndDates(endDates: Readonly<Record<string, port.Instant>>, signal: AbortSignal): Promise<void> {
+    const path = this.#reader.path("variables", END_DATES_VARIABLE);
+    const old = { method: "delete", path, isRepeatable: true, isDoneAt: 404 } as const;
+    if (Object.keys(endDates).length === 0) {
+      await this.#http.call(old, signal);
+      return;
+    }
+    const body = { key: END_DATES_VARIABLE, value: JSON.stringify(endDates) };
+    try {
+      await this.#http.call({ method: "patch", path, body, isRepeatable: true }, signal);
+    } catch (error) {
+      if (!isProblem(error) || error.code !== "CONTROL_NOT_FOUND") throw error;
+      await this.#http.call({ method: "post", path: this.#reader.path("variables"), body }, signal);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -9,7 +9,7 @@ export async function endSessions(database: Database, tags: readonly string[]): 
   await session
     .query(
       `select pg_terminate_backend(pid) from pg_stat_activity
-       where pid <> pg_backend_pid() and application_name like 'crosswind %' and split_part(application_name, ' ', 3) = any ($1)`,
+       where pid <> pg_backend_pid() and application_name like 'crosswind %' and split_part(split_part(application_name, ': ', 1), ' ', 3) = any ($1)`,
       [tags],
     )
     .catch(() => []);

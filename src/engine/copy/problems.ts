@@ -56,9 +56,9 @@ export const indexesChanged = defineProblem<{ names: string }>({
   retry: "after-fix",
 });
 
-export const applyUnderWay = defineProblem<{ where: string }>({
+export const applyUnderWay = defineProblem<{ where: string; command: string }>({
   code: "APPLY_UNDER_WAY",
-  what: ({ where }) => `another apply is writing to the ${where}.`,
+  what: ({ where, command }) => `another ${command} is at work on the ${where}.`,
   safe: () => "nothing was written by this command; the other one goes on.",
   next: () => ["wait for it, or stop it (Ctrl-C), then run the same command: it goes on where the other one stopped"],
   retry: "after-fix",

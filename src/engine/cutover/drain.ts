@@ -1,5 +1,7 @@
 import type { DagState, RunReading } from "../../ports/control.ts";
+import { holdEndDate } from "./end-dates.ts";
 import * as problems from "./problems.ts";
+import type { DagSwitch } from "./switch-state.ts";
 import { pause, readDag, type Switchboard, unpause, wait } from "./switchboard.ts";
 
 /** States of a run that the scheduler still has to do something with. */
@@ -84,32 +86,34 @@ async function handOver(board: Switchboard, dagId: string): Promise<readonly str
 /**
  * Pauses the side that the DAG leaves in a gap: no run is active, none is due at once. A run that slips in between is left to end: the DAG is unpaused
  * again and the next gap is waited for, because a paused DAG never ends its runs. Where there is none in time, and runs may be handed over, it pauses
- * and waits for the tasks that are at work. Gives the runs that are handed over. Throws CUTOVER_NOT_DRAINED.
+ * and waits for the tasks that are at work. Gives what is kept of the switch, with the runs that are handed over. Throws CUTOVER_NOT_DRAINED.
  *
  * A DAG that was paused before has nothing to drain: runs that are stuck in it stay there.
  */
-export async function drain(board: Switchboard, dagId: string, wasPaused: boolean): Promise<readonly string[]> {
-  if (wasPaused) return [];
+export async function drain(board: Switchboard, begun: DagSwitch): Promise<DagSwitch> {
+  let kept = begun;
+  const { dagId } = kept;
+  if (kept.wasPaused) return kept;
   const marginMs = await marginOf(board, dagId);
   const until = board.clock.now().getTime() + board.times.drainMs;
   let saidAt = board.clock.now().getTime();
   for (;;) {
     const dag = await readDag(board.from, dagId, board);
     const runs = await activeRuns(board, dagId);
-    if (dag.isPaused && runs.length === 0) return [];
+    if (dag.isPaused && runs.length === 0) return kept;
     if (dag.isPaused) await unpause(board, board.from, dagId);
     else if (isGap(dag, runs, { now: board.clock.now(), marginMs }) && !(await hasNewEvent(board, dagId))) {
       await pause(board, board.from, dagId);
-      if ((await activeRuns(board, dagId)).length === 0) return [];
+      if ((await activeRuns(board, dagId)).length === 0) return kept;
       await unpause(board, board.from, dagId);
-    }
+    } else if (board.endsDags) kept = await holdEndDate(board, kept);
     if (board.clock.now().getTime() - saidAt > WORD_MS) {
       saidAt = board.clock.now().getTime();
       board.onEvent({ dagId, state: "draining", what: `still waits for a gap: ${waitsFor(runs)}` });
     }
     if (board.clock.now().getTime() > until) {
       const handedOver = board.handsOver ? await handOver(board, dagId) : undefined;
-      if (handedOver !== undefined) return handedOver;
+      if (handedOver !== undefined) return { ...kept, ...(handedOver.length === 0 ? {} : { handedOver }) };
       const seconds = Math.round(board.times.drainMs / 1000);
       throw problems.notDrained({ dag: dagId, seconds, runs: waitsFor(runs) });
     }

@@ -26,6 +26,8 @@ export interface GateInput {
   readonly signal: AbortSignal;
   /** Whether the DAG's owner accepts that its runs get other logical dates on the target. */
   readonly acceptsShift: (dagId: string) => boolean;
+  /** Whether the source has the drain policy, for the calls that would be made. Default: no. */
+  readonly endsDags?: boolean;
 }
 
 /** A DAG as one side has it. */

@@ -2,6 +2,7 @@ import type { Problem } from "../../domain/problem.ts";
 import { CONDITIONS, type ConditionId } from "./gate-conditions.ts";
 import { type GateInput, readGateFacts } from "./gate-facts.ts";
 import type { DagPreview } from "./gate-preview.ts";
+import { type PlannedCall, plannedCalls } from "./planned-calls.ts";
 import * as problems from "./problems.ts";
 
 export type { GateInput } from "./gate-facts.ts";
@@ -31,6 +32,8 @@ export interface Condition {
 export interface Gate {
   readonly conditions: readonly Condition[];
   readonly previews: readonly DagPreview[];
+  /** What a switch would write, DAG by DAG, in order. */
+  readonly calls: readonly PlannedCall[];
 }
 
 /**
@@ -43,7 +46,9 @@ export async function readGate(input: GateInput): Promise<Gate> {
     const { state, what, next = [], dags = [], details = [] } = judge(facts);
     return { id, title, state, what, next: state === "green" ? [] : next, dags, details };
   });
-  return { conditions, previews: facts.dags.map(({ preview }) => preview) };
+  const { source, target, endsDags = false } = input;
+  const calls = facts.dags.flatMap((dag) => plannedCalls(dag, { controls: { source, target }, endsDags }));
+  return { conditions, previews: facts.dags.map(({ preview }) => preview), calls };
 }
 
 /** A red condition that somebody takes the responsibility for. */

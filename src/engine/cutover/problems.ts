@@ -37,7 +37,8 @@ export const notDrained = defineProblem<{ dag: string; seconds: number; runs: st
   safe: () => "it was restored: it runs on the source as before.",
   next: () => [
     "wait longer: crosswind cutover --drain-timeout MINUTES",
-    "or keep new runs from starting with the drain policy: docs/guides/cutover.md#drain",
+    "or end it with its newest run: crosswind cutover --drain-policy; docs/guides/cutover.md#drain says what it needs",
+    "or let the target go on with runs that are half done: crosswind cutover --hand-over",
   ],
   retry: "after-fix",
 });
@@ -158,5 +159,47 @@ export const waveUnknown = defineProblem<{ wave: string; file: string; known: st
   what: ({ wave, file, known }) => `${file} has no wave ${wave}; it has ${known}.`,
   safe: () => NOTHING_SWITCHED,
   next: () => ["crosswind cutover --wave NAME --waves FILE"],
+  retry: "after-fix",
+});
+
+export const drainPolicyNotWritten = defineProblem<{ file: string; reason: string }>({
+  code: "DRAIN_POLICY_NOT_WRITTEN",
+  what: ({ file, reason }) => `the drain policy can not be written to ${file}: ${reason}.`,
+  safe: () => "no file was changed.",
+  next: () => [
+    "name another one: crosswind drain-policy --output crosswind_drain.py",
+    "where there is an airflow_local_settings.py already, call it from there: the file's first lines say how",
+  ],
+  retry: "after-fix",
+});
+
+export const nothingHeld = defineProblem<{ where: string }>({
+  code: "CUTOVER_NOTHING_HELD",
+  what: ({ where }) => `no cutover to ${where} waits for the word.`,
+  safe: () => NOTHING_SWITCHED,
+  next: () => [
+    "get one ready: crosswind cutover --hold --yes, with its DAGs; it keeps waiting until it is told or stopped",
+  ],
+  retry: "after-fix",
+});
+
+export const holdEnded = defineProblem<Record<string, never>>({
+  code: "CUTOVER_HOLD_ENDED",
+  what: () => "the cutover was stopped while it waited for the word.",
+  safe: () => "nothing was paused or unpaused; what was brought to the target stays there.",
+  next: () => ["crosswind cutover --hold --yes, with the same DAGs, when the time is right"],
+  retry: "after-fix",
+});
+
+export const rowsDeleted = defineProblem<{ dag: string; count: number }>({
+  code: "CUTOVER_ROWS_DELETED",
+  what: ({ dag, count }) =>
+    `${dag}: ${count} rows that were copied were deleted on the source since, and are still on the target; crosswind sync --deletions carry deletes them there, too, crosswind cutover --keep-deleted leaves them.`,
+  safe: () => "it was not unpaused on the target; it was restored and runs on the source as before.",
+  next: ({ dag }) => [
+    `see them: crosswind verify --dag ${dag}`,
+    "delete them on the target, too: crosswind sync --deletions carry",
+    "or let them stay there: crosswind cutover --keep-deleted, with the same DAGs",
+  ],
   retry: "after-fix",
 });

@@ -1,5 +1,6 @@
 import { isProblem } from "../../domain/problem.ts";
 import { drain } from "./drain.ts";
+import { liftEndDate } from "./end-dates.ts";
 import * as problems from "./problems.ts";
 import { prove } from "./prove.ts";
 import {
@@ -11,19 +12,23 @@ import {
   isUnfinished,
   type SwitchState,
 } from "./switch-state.ts";
-import { enter, readDag, type Switchboard, unpause } from "./switchboard.ts";
+import { type ComparedRows, enter, readDag, type Switchboard, unpause } from "./switchboard.ts";
 
 type Step = (board: Switchboard, kept: DagSwitch) => Promise<DagSwitch>;
 
 /** What is done in a state, which leads to the next one. Each may be repeated: a process that was killed in the middle comes back to it. */
 const STEPS: Readonly<Partial<Record<SwitchState, Step>>> = {
-  ready: async (board, kept) => await enter(board, { ...kept, state: "draining" }, "waits for a gap between runs"),
+  ready: async (board, kept) => {
+    // Well before the proof, which a parse that still saw it would give wrongly.
+    const lifted = await liftEndDate(board, kept, board.to);
+    return await enter(board, { ...lifted, state: "draining" }, "waits for a gap between runs");
+  },
   draining: async (board, kept) => {
-    const handedOver = await drain(board, kept.dagId, kept.wasPaused);
+    const drained = await drain(board, kept);
     const pausedAt = board.clock.now().toISOString();
     return await enter(
       board,
-      { ...kept, state: "paused", pausedAt, ...(handedOver.length === 0 ? {} : { handedOver }) },
+      { ...drained, state: "paused", pausedAt },
       `paused on the ${board.from.name}, nothing runs there`,
     );
   },
@@ -40,12 +45,7 @@ const STEPS: Readonly<Partial<Record<SwitchState, Step>>> = {
   },
   proving: async (board, kept) => {
     const { clock } = await board.to.control.readHealth(board.signal);
-    const differences = await board.verify(kept);
-    if (differences > 0) {
-      const look = `crosswind verify --dag ${kept.dagId} tells them, crosswind sync --deletions carry takes over what was deleted`;
-      const reason = `${differences} of its rows differ on the ${board.to.name} (${look})`;
-      throw problems.notProven({ dag: kept.dagId, reason });
-    }
+    assertEqual(board, kept, await board.verify(kept));
     const proof = await prove(board, kept.dagId, clock.at);
     const left = await readDag(board.from, kept.dagId, board);
     if (!left.isPaused)
@@ -59,6 +59,15 @@ const STEPS: Readonly<Partial<Record<SwitchState, Step>>> = {
     return await goLive(board, await board.ledger.writeOwner({ ...kept, state, ...proof }, owner, what));
   },
 };
+
+/** Throws CUTOVER_NOT_PROVEN where rows differ, and CUTOVER_ROWS_DELETED where nothing but deleted ones do. */
+function assertEqual(board: Switchboard, { dagId: dag }: DagSwitch, { differing, deleted }: ComparedRows): void {
+  if (differing > 0) {
+    const reason = `${differing + deleted} of its rows differ on the ${board.to.name} (crosswind verify --dag ${dag} tells them)`;
+    throw problems.notProven({ dag, reason });
+  }
+  if (deleted > 0 && !board.keepsDeleted) throw problems.rowsDeleted({ dag, count: deleted });
+}
 
 /** Lets it run where it went as it did where it came from; where somebody unpaused it there meanwhile, its later runs have to come first. */
 async function goLive(board: Switchboard, kept: DagSwitch): Promise<DagSwitch> {
@@ -89,7 +98,7 @@ export async function restore(board: Switchboard, kept: DagSwitch, reason: strin
   const why = isBack
     ? reason
     : `${reason}; it stays paused on the ${board.from.name}: it is not paused on the ${board.to.name}`;
-  const { pausedAt: _pausedAt, handedOver: _handedOver, ...before } = kept;
+  const { pausedAt: _pausedAt, handedOver: _handedOver, ...before } = await liftEndDate(board, kept, board.from);
   const restored: DagSwitch = { ...before, state: given, reason: why };
   await board.ledger.writeOwner(restored, keeper, `restored: ${why}`);
   board.onEvent({ dagId: kept.dagId, state: restored.state, what: why });
@@ -115,7 +124,10 @@ async function begin(board: Switchboard, dagId: string): Promise<DagSwitch> {
   const left = await readDag(from, dagId, board);
   const there = await readDag(to, dagId, board);
   if (!there.isPaused) throw problems.notProven({ dag: dagId, reason: `it is not paused on the ${to.name}` });
-  const since = known?.liveXid === undefined ? {} : { liveXid: known.liveXid };
+  const since = {
+    ...(known?.liveXid === undefined ? {} : { liveXid: known.liveXid }),
+    ...(known?.endDate === undefined ? {} : { endDate: known.endDate }),
+  };
   const kept: DagSwitch = { dagId, state: "ready", direction, wasPaused: left.isPaused, ...since };
   await board.ledger.write(kept, "how both sides were is kept");
   return kept;

@@ -1,4 +1,5 @@
-import type { NextRun } from "../../ports/control.ts";
+import type { Instant, NextRun } from "../../ports/control.ts";
+import type { SideName } from "./automated-run.ts";
 
 /**
  * Where a DAG is on its way: `draining` the side it leaves finishes what runs; `paused` nothing runs there any more; `proving` its rows are on the
@@ -19,6 +20,8 @@ export interface DagSwitch {
   readonly wasPaused: boolean;
   /** Runs that are not finished and go over half done: the other side goes on with them. */
   readonly handedOver?: readonly string[];
+  /** The end that the drain policy of a side gives it, until it runs there again. */
+  readonly endDate?: { readonly side: SideName; readonly at: Instant };
   /** When the side that it leaves was read paused, ISO 8601. */
   readonly pausedAt?: string;
   /** When the other side was read unpaused, or, for a DAG that was paused before, when its rows began to count there. */

@@ -39,6 +39,14 @@ export interface SwitchSide {
   readonly control: Control;
 }
 
+/** How a DAG's rows compare, in rows. */
+export interface ComparedRows {
+  /** With other values, or missing where it goes. */
+  readonly differing: number;
+  /** Of ours, and only where it goes: they were deleted where it comes from. */
+  readonly deleted: number;
+}
+
 /** Everything that switching a DAG needs. */
 export interface Switchboard {
   readonly direction: Direction;
@@ -49,14 +57,18 @@ export interface Switchboard {
   readonly lease: Lease;
   /** Brings what changed of a DAG to the side that it goes to. */
   readonly bring: (kept: DagSwitch) => Promise<DagDelta>;
-  /** Compares the DAG's rows on both sides; the number of differences. */
-  readonly verify: (kept: DagSwitch) => Promise<number>;
+  /** Compares the DAG's rows on both sides. */
+  readonly verify: (kept: DagSwitch) => Promise<ComparedRows>;
+  /** Rows that were deleted where it comes from may stay where it goes; false: they keep it from being switched. */
+  readonly keepsDeleted: boolean;
   readonly clock: Clock;
   readonly times: SwitchTimes;
   /** Which DAGs start others: these are drained first, and go live last. */
   readonly ties: readonly Tie[];
   /** What becomes of a DAG without a gap between its runs: false: it is restored; true: its runs go over half done. */
   readonly handsOver: boolean;
+  /** Whether the side that DAGs leave has the drain policy: where there is no gap, DAGs end with their newest run. */
+  readonly endsDags: boolean;
   /** For calls: not aborted by a stop on request, which lets them end. */
   readonly signal: AbortSignal;
   /** Aborted on request: no further DAG is begun, those that wait are restored. */

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -18,6 +18,9 @@ export const chainFile = join(dagFolder, "cutover", "cutover_chain.py");
 
 /** The file with one DAG that runs every two minutes, `cut_trap`. */
 export const trapFile = join(dagFolder, "cutover", "cutover_trap.py");
+
+/** The file with `cut_busy` and `cut_due`, whose runs follow each other without a gap. */
+export const busyFile = join(dagFolder, "cutover", "cutover_busy.py");
 
 /** A genuine Airflow, on a database of its own, that schedules and runs DAGs. */
 export interface SchedulingAirflow extends AsyncDisposable {
@@ -52,6 +55,8 @@ export interface SchedulingOptions {
   /** When the DAGs of {@link allKindsFile} begin: `2025-01-01T00:00`, UTC. */
   readonly start: string;
   readonly extra?: Environment;
+  /** What its `airflow_local_settings.py` says. Default: it has none. */
+  readonly localSettings?: string;
 }
 
 const SECRET_KEY = "for tests only, no secret at all, 64 bytes long or more, as wanted";
@@ -113,6 +118,10 @@ export async function startScheduling(options: SchedulingOptions): Promise<Sched
   started.defer(() => rm(home, { recursive: true, force: true, maxRetries: 3 }));
   await mkdir(join(home, "dags"));
   for (const file of options.dagFiles) await copyFile(file, join(home, "dags", basename(file)));
+  if (options.localSettings !== undefined) {
+    await mkdir(join(home, "config"));
+    await writeFile(join(home, "config", "airflow_local_settings.py"), options.localSettings);
+  }
   const port = await freePort();
   const row = running.find((each) => isInRange(options.release, each.in));
   if (row === undefined) throw new Error(`Nobody knows how Airflow ${options.release} is run.`);

@@ -324,6 +324,26 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "leaves end dates that the environment's drain policy follows, and takes them away again",
+    needs: "requestParse",
+    run: async (context) => {
+      const { control } = context;
+      const endDate = async () => {
+        await control.requestParse("ctl_delta", signal());
+        return (await control.readDagSettings("ctl_delta", signal())).endDate;
+      };
+      const endDates = { ctl_delta: "2025-02-01T00:00:00.000000Z", ctl_other: "2025-02-01T00:00:00.123456Z" };
+      await control.writeEndDates({ ctl_delta: "2025-03-01T00:00:00.000000Z" }, signal());
+
+      await control.writeEndDates(endDates, signal());
+
+      await eventually(context, async () => ((await endDate()) === endDates.ctl_delta ? true : undefined));
+      await control.writeEndDates({}, signal());
+      await control.writeEndDates({}, signal());
+      await eventually(context, async () => ((await endDate()) === null ? true : undefined));
+    },
+  },
+  {
     name: "does nothing under a signal that was aborted",
     run: async ({ control }) => {
       const reason = new Error("stopped by the user");

@@ -2,6 +2,7 @@ import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DRAIN_POLICY } from "../../../src/airflow/drain-policy.ts";
 import type { Release } from "../../../src/domain/release.ts";
 import { isInRange } from "../../../src/domain/release.ts";
 import { freshDatabase } from "../../airflow/support/databases.ts";
@@ -132,6 +133,8 @@ export async function startControlled(release: ReleaseName, serverUrl: string): 
   started.defer(() => rm(home, { recursive: true, force: true }));
   const dags = join(home, "dags");
   await mkdir(dags);
+  await mkdir(join(home, "config"));
+  await writeFile(join(home, "config", "airflow_local_settings.py"), DRAIN_POLICY);
   await copyFile(new URL("./control_dags.py", import.meta.url), join(dags, "control_dags.py"));
   await writeFile(join(dags, "broken.py"), "from airflow import DAG\nraise ValueError('broken on purpose')\n");
   await writeFile(join(home, "passwords.json"), JSON.stringify({ [USERNAME]: PASSWORD }));
