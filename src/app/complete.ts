@@ -1,6 +1,7 @@
 import { openPostgres } from "../databases/postgres/postgres.ts";
 import { isRaw } from "../databases/raw.ts";
 import type { Config } from "../domain/config.ts";
+import { decommissionSteps } from "../engine/complete/decommission.ts";
 import { type Evidence, readMigration, readSourceUse, removeLedger } from "../engine/complete/evidence.ts";
 import * as problems from "../engine/complete/problems.ts";
 import { holdTarget } from "../engine/copy/hold-target.ts";
@@ -44,17 +45,21 @@ export async function gatherEvidence(config: Config, options: CompleteOptions): 
   const differences = allDiffering(report);
   if (differences > 0 && options.accepted === undefined) throw problems.differencesLeft({ count: differences });
   await using source = await sides.source.session();
+  const at = options.now().toISOString();
+  const sourceUse = await readSourceUse(source);
   return {
     identity,
     source: probed.source.facts.label,
     target: probed.target.facts.label,
     airflow: { source: probed.source.facts.airflow, target: probed.target.facts.airflow },
-    at: options.now().toISOString(),
+    at,
     who: options.who,
+    planned: selection,
     ...record,
     verified: { rows: report.rows, differences, seconds: report.seconds },
     ...(options.accepted === undefined ? {} : { accepted: options.accepted }),
-    sourceUse: await readSourceUse(source),
+    sourceUse,
+    decommission: decommissionSteps(sourceUse, at),
   };
 }
 

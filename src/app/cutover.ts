@@ -231,14 +231,24 @@ export function assertOpen(gate: Gate): void {
   if (red.length > 0) throw problems.gateClosed({ red: red.map(({ id }) => id).join(", ") });
 }
 
+/** Conditions that somebody took the responsibility for, and labels whose shift was accepted, each a line in the record of its DAGs. */
+async function recordAccepted(board: Switchboard, dagIds: readonly string[], { conditions }: Gate): Promise<void> {
+  for (const { id, what, dags, state, override: by } of conditions) {
+    const about = dags.length === 0 ? dagIds : dags;
+    if (by !== undefined) await board.ledger.note(about, `${id} (${what}) was overridden by ${by.who}: ${by.reason}`);
+    else if (id === "interval-switches" && state === "note") await board.ledger.note(about, what);
+  }
+}
+
 /** Switches DAGs from source to target and watches their first runs. Throws CUTOVER_*, CONTROL_*, SYNC_*. */
 export async function cutover(
   config: Config,
   dagIds: readonly string[],
-  options: CutoverOptions & { readonly watchMs: number },
+  options: CutoverOptions & { readonly watchMs: number; readonly gate: Gate },
 ): Promise<WaveReport> {
   await using resources = new AsyncDisposableStack();
   const board = await openSwitchboard(config, { ...options, direction: "forward" }, resources);
+  await recordAccepted(board, dagIds, options.gate);
   return await switchWave(board, dagIds, options.watchMs);
 }
 

@@ -36,7 +36,7 @@ describe("DAGs without a gap, where both sides have the drain policy", () => {
       await airflow.assertAlive();
       return (await probe()) ? true : undefined;
     };
-    await waitFor(look, { timeoutMs: 240_000, describe: () => airflow.tails() });
+    await waitFor(look, { timeoutMs: 400_000, describe: () => airflow.tails() });
   }
 
   /** The end dates that the source has parsed. */

@@ -16,6 +16,8 @@ test("a migration is ended with its evidence, and nothing of ours stays in the d
   expect(await target.query("select nspname from pg_namespace where nspname like 'crosswind%'")).toEqual([]);
   const page = await readFile(join(folder, "crosswind.evidence.html"), "utf8");
   expect(page).toContain("No differences");
+  expect(page).toContain("DAGs *; entities *; all history.");
+  expect(page).toMatch(/Before the source is switched off.*<td>for people<\/td>.*pg_dump/s);
   const evidence = JSON.parse(await readFile(join(folder, "crosswind.evidence.json"), "utf8")) as {
     migration: { runs: readonly { rows: number }[] };
   };

@@ -222,3 +222,24 @@ test("a DAG of one side alone closes the gate", async () => {
 
   expect(redConditions(gate).map(({ id, dags }) => [id, dags])).toEqual([["dag-on-both-sides", ["nobody_has_it"]]]);
 });
+
+test("a DAG that the target has under another name, from the same file, is told with it", async () => {
+  const { target } = environment;
+  await target.query("update dag set is_stale = true where dag_id = $1", [DAG]);
+  await target.query(
+    `insert into dag select (jsonb_populate_record(d, '{"dag_id": "cw_renamed", "is_stale": false}')).* from dag d where dag_id = $1`,
+    [DAG],
+  );
+  try {
+    const gate = await gateOf([DAG]);
+
+    expect(redConditions(gate).map(({ id }) => id)).toEqual(["parsed"]);
+    expect(gate.conditions.find(({ id }) => id === "parsed")).toMatchObject({
+      details: [expect.stringMatching(/^cw_scheduled: not parsed on the target yet, renamed\? .* cw_renamed$/)],
+      next: expect.arrayContaining([expect.stringMatching(/give a renamed one its old id/)]),
+    });
+  } finally {
+    await target.query("delete from dag where dag_id = 'cw_renamed'");
+    await target.query("update dag set is_stale = false where dag_id = $1", [DAG]);
+  }
+});

@@ -104,6 +104,20 @@ describe("a switch", () => {
     expect(await paused()).toEqual({ source: false, target: true });
   });
 
+  test("who overrode which condition, and why, is in the record", async () => {
+    await environment.source.query("delete from job");
+
+    const ran = await cutover(["--override", "scheduler-heartbeat=it is switched off, CHG-7"]);
+
+    expect(ran.code, ran.output).toBe(0);
+    const [line] = await environment.target.query(
+      "select who, what from crosswind.cutover_event where what like '%CHG-7%'",
+    );
+    expect(line).toMatchObject({
+      what: expect.stringMatching(/^scheduler-heartbeat .* was overridden by .+: it is switched off, CHG-7$/),
+    });
+  });
+
   test("a held one brings rows, pauses nothing, and switches when it is given the word", async () => {
     const nobody = await environment.run(["cutover", "--go", "--json"]);
     let before: unknown;

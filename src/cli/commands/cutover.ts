@@ -139,6 +139,7 @@ export const cutoverCommand = defineCommand({
     }
     const report = await cutover(config, dagIds, {
       ...place,
+      gate,
       drainMs: drainTimeout * MINUTE_MS,
       handsOver: rest.handOver,
       keepsDeleted: rest.keepDeleted,

@@ -1,3 +1,4 @@
+import type { DecommissionStep } from "../../engine/complete/decommission.ts";
 import type { Evidence } from "../../engine/complete/evidence.ts";
 import type { View } from "../command.ts";
 import { count, wrap } from "./text.ts";
@@ -11,15 +12,13 @@ export interface CompleteResult {
   readonly removed: readonly ("source" | "target")[];
 }
 
-function sourceLines({ sourceUse }: Evidence): readonly string[] {
-  const { lastRunAt, unpausedDags, callers } = sourceUse;
+const sign = ({ isMet }: DecommissionStep): string => (isMet === undefined ? "·" : isMet ? "✓" : "✗");
+
+function stepLines(step: DecommissionStep, width: number): readonly string[] {
+  const { isMet, what, next } = step;
   return [
-    `Before the source is switched off: its newest run was ${lastRunAt ?? "never"};`,
-    unpausedDags.length === 0 ? "  ✓ every DAG is paused there" : `  ✗ not paused there: ${unpausedDags.join(", ")}`,
-    callers.length === 0
-      ? "  ✓ nobody is in its audit log of the last 7 days"
-      : `  · in its audit log of the last 7 days: ${callers.map(({ who, events }) => `${who} (${count(events)})`).join(", ")}`,
-    "  · take a last backup of its database, and keep its logs",
+    wrap(`${sign(step)} ${what}`, width, "  "),
+    ...(next === undefined || isMet === true ? [] : [wrap(`next: ${next}`, width, "    ")]),
   ];
 }
 
@@ -30,7 +29,8 @@ function human({ evidence, files, removed }: CompleteResult, { width }: { readon
     `Evidence: ${files.join(" and ")}`,
     `Removed: ${removed.length === 0 ? "nothing" : removed.map((side) => `the schema crosswind of the ${side}`).join(", ")}.`,
     "",
-    ...sourceLines(evidence).map((line) => wrap(line, width, "")),
+    "Before the source is switched off:",
+    ...evidence.decommission.flatMap((step) => stepLines(step, width)),
   ].join("\n");
 }
 

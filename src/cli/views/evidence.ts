@@ -1,3 +1,4 @@
+import type { Selection } from "../../domain/selection.ts";
 import type { Evidence } from "../../engine/complete/evidence.ts";
 import { bytes, count, duration } from "./text.ts";
 
@@ -19,9 +20,21 @@ function moment(at: string | null): string {
   return at === null ? "" : `${at.slice(0, 19).replace("T", " ")} UTC`;
 }
 
+function describePlanned({ dags, entities, history, without }: Selection): string {
+  const { kind } = history;
+  const runs =
+    kind === "all"
+      ? "all history"
+      : kind === "days"
+        ? `${history.days} days of history`
+        : `the newest ${history.runs} runs of each`;
+  const left = without.length === 0 ? "" : `; left out by name: ${without.join(", ")}`;
+  return `DAGs ${dags.join(" ")}; entities ${entities.join(" ")}; ${runs}${left}.`;
+}
+
 /** What was done, as a page that needs nothing else: no script, nothing loaded. */
 export function evidencePage(evidence: Evidence): string {
-  const { source, target, airflow, verified, migration, switches, record, sourceUse } = evidence;
+  const { source, target, airflow, verified, migration, switches, record, planned, changedValues } = evidence;
   const result = verified.differences === 0 ? "No differences" : `${count(verified.differences)} differences`;
   const accepted = evidence.accepted === undefined ? "" : `, accepted: ${evidence.accepted}`;
   const parts = [
@@ -29,6 +42,13 @@ export function evidencePage(evidence: Evidence): string {
     `<p>Airflow ${escaped(airflow.source)} to ${escaped(airflow.target)}; completed ${moment(evidence.at)} by ${escaped(evidence.who)}.</p>`,
     "<h2>Proof</h2>",
     `<p>${escaped(result + accepted)}; ${count(verified.rows)} rows compared in ${duration(verified.seconds)}.</p>`,
+    "<h2>Planned</h2>",
+    `<p>${escaped(describePlanned(planned))}</p>`,
+    "<h2>Values in another form</h2>",
+    table(
+      ["entity", "column", "why", "values"],
+      changedValues.map(({ entity, field, reason, count: values }) => [entity, field, reason, count(values)]),
+    ),
     "<h2>Copies and deltas</h2>",
     table(
       ["begun", "ended", "rows", "data"],
@@ -51,11 +71,14 @@ export function evidencePage(evidence: Evidence): string {
       ["when", "who", "DAG", "what"],
       record.map(({ at, who, dagId, what }) => [moment(at), who, dagId, what]),
     ),
-    "<h2>The source since</h2>",
-    `<p>Its newest run: ${moment(sourceUse.lastRunAt)}. DAGs that are not paused: ${escaped(sourceUse.unpausedDags.join(", ") || "none")}.</p>`,
+    "<h2>Before the source is switched off</h2>",
     table(
-      ["in its audit log of the last 7 days", "events"],
-      sourceUse.callers.map(({ who, events }) => [who, count(events)]),
+      ["", "", "to do"],
+      evidence.decommission.map(({ isMet, what, next }) => [
+        isMet === undefined ? "for people" : isMet ? "done" : "not yet",
+        what,
+        isMet === true ? "" : (next ?? ""),
+      ]),
     ),
   ];
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>Migration of ${escaped(source)}</title><style>${STYLE}</style>${parts.join("\n")}</html>\n`;

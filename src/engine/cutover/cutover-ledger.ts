@@ -85,6 +85,16 @@ export class CutoverLedger {
     await session.transaction(() => this.#write(session, kept, what));
   }
 
+  /** A line of the record about DAGs whose states stay as they are. */
+  async note(dagIds: readonly string[], what: string): Promise<void> {
+    await using session = await this.#target.session();
+    await session.query(
+      `insert into crosswind.cutover_event (source, dag_id, state, who, what)
+       select $1, id, 'ready', $3, $4 from unnest($2::text[]) id`,
+      [this.#source, dagIds, this.#who, what],
+    );
+  }
+
   async #write(session: Session, kept: DagSwitch, what: string): Promise<void> {
     await session.query(
       `insert into crosswind.cutover_dag (source, dag_id, state, kept) values ($1, $2, $3, $4)

@@ -43,6 +43,8 @@ export interface GateDag {
   readonly dagId: string;
   readonly source: SideDag | undefined;
   readonly target: SideDag | undefined;
+  /** DAGs that only the target has, from a file of the same name: it may be called so there. Empty where the target has parsed it. */
+  readonly maybeRenamed: readonly string[];
   /** Events seen on the source; null where it can not be told. */
   readonly pending: readonly PendingEvent[] | null;
   /** The timetable that the source's scheduler goes by. */
@@ -77,7 +79,8 @@ export async function readGateFacts(input: GateInput): Promise<GateFacts> {
   const health = await readHealthOfBoth(input);
   const source = await openSide(input, "source");
   const target = await openSide(input, "target");
-  const told = await mapSome(input.dags, (dagId) => readGateDag(input, dagId, { source, target }));
+  const news = await newOnTarget(input, source, target);
+  const told = await mapSome(input.dags, (dagId) => readGateDag(input, dagId, { source, target, news }));
   const dags: GateDag[] = [];
   // One after the other: a session does one statement at a time.
   for (const dag of told) {
@@ -111,16 +114,31 @@ async function readSwitches(control: Control, signal: AbortSignal): Promise<Swit
   return { cronDataIntervals: cron, deltaDataIntervals: delta };
 }
 
+function fileName({ file }: DagState): string {
+  return file.split("/").at(-1) ?? "";
+}
+
+/** DAGs that only the target has; looked for where it has not parsed one of those that are wanted. */
+async function newOnTarget(input: GateInput, source: ReadSide, target: ReadSide): Promise<readonly DagState[]> {
+  if ([...source.states.keys()].every((dagId) => target.states.get(dagId)?.isActive === true)) return [];
+  const there = await target.control.readDags(input.signal);
+  const here = new Set((await source.control.readDags(input.signal)).map(({ dagId }) => dagId));
+  return there.filter(({ dagId, isActive }) => isActive && !here.has(dagId));
+}
+
 async function readGateDag(
   input: GateInput,
   dagId: string,
-  sides: Readonly<Record<SideName, ReadSide>>,
+  sides: Readonly<Record<SideName, ReadSide>> & { readonly news: readonly DagState[] },
 ): Promise<Omit<GateDag, "preview">> {
-  const { source, target } = sides;
+  const { source, target, news } = sides;
+  const state = source.states.get(dagId);
+  const isMissing = state !== undefined && target.states.get(dagId)?.isActive !== true;
   return {
     dagId,
     source: await readSideDag(source, dagId, input.signal),
     target: await readSideDag(target, dagId, input.signal),
+    maybeRenamed: isMissing ? news.filter((dag) => fileName(dag) === fileName(state)).map((dag) => dag.dagId) : [],
     before: scheduleBefore(sides, dagId)?.timetable,
     pending: await readPending(source, dagId, input.signal),
     acceptsShift: input.acceptsShift(dagId),

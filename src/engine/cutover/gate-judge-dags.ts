@@ -1,28 +1,43 @@
 import type { GateDag, GateFacts } from "./gate-facts.ts";
 import { countDags, type Judged, judgeEach } from "./gate-judged.ts";
 
+/** Of one file. */
+const MOST_NAMES = 5;
+
+function renamedOf({ maybeRenamed }: Pick<GateDag, "maybeRenamed">): readonly string[] {
+  if (maybeRenamed.length === 0) return [];
+  return [`renamed? from a file of that name the target alone has ${maybeRenamed.slice(0, MOST_NAMES).join(", ")}`];
+}
+
+const RENAMED =
+  "a DAG keeps its id through a migration: give a renamed one its old id on the target, and rename it when all is complete";
+
 export function areOnBothSides({ dags }: GateFacts): Judged {
-  const missing = ({ source, target }: GateDag): readonly string[] => [
-    ...(source === undefined ? ["not on the source"] : []),
-    ...(target === undefined ? ["not on the target"] : []),
+  const missing = (dag: GateDag): readonly string[] => [
+    ...(dag.source === undefined ? ["not on the source"] : []),
+    ...(dag.target === undefined ? ["not on the target", ...renamedOf(dag)] : []),
   ];
   return judgeEach(dags, missing, {
     green: `${countDags(dags.length)} on the source and on the target`,
     red: "a side does not have them",
-    next: ["deploy the DAG files there and wait until they are parsed", "or leave them out: --dag '!DAG'"],
+    next: ["deploy the DAG files there and wait until they are parsed", RENAMED, "or leave them out: --dag '!DAG'"],
   });
 }
 
 export function areParsed({ dags }: GateFacts): Judged {
-  const unparsed = ({ source, target }: GateDag): readonly string[] => [
+  const unparsed = ({ source, target, ...dag }: GateDag): readonly string[] => [
     ...(source?.state.isActive === false ? ["the source's DAG files do not have it any more"] : []),
-    ...(target?.state.isActive === false ? ["not parsed on the target yet"] : []),
+    ...(target?.state.isActive === false ? ["not parsed on the target yet", ...renamedOf(dag)] : []),
     ...(target?.state.hasImportErrors === true ? [`import error in ${target.state.file} on the target`] : []),
   ];
   return judgeEach(dags, unparsed, {
     green: "active on the target, without import errors",
     red: "not parsed without errors",
-    next: ["mend the DAG files on the target: airflow dags list-import-errors", "then wait for the next parse"],
+    next: [
+      "mend the DAG files on the target: airflow dags list-import-errors",
+      "then wait for the next parse",
+      RENAMED,
+    ],
   });
 }
 
