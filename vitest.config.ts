@@ -49,6 +49,17 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
+      {
+        test: {
+          // Not part of `npm test`: `npm run matrix -- --cutover`.
+          name: "nightly",
+          include: ["test/nightly/**/*.test.ts"],
+          globalSetup,
+          testTimeout: 1_200_000,
+          hookTimeout: 900_000,
+          fileParallelism: false,
+        },
+      },
     ],
   },
 });

@@ -5,12 +5,19 @@
 //   npm run matrix -- --part 1/4                       one quarter, for machines side by side
 //   npm run matrix -- --server postgresql://...        on that server instead of an embedded one
 //   npm run matrix -- --left                           prints what stays behind, too
+//
+// With --cutover: switches DAGs between genuine Airflows that work, instead.
+//
+//   npm run matrix -- --cutover                                     all of it; hours
+//   npm run matrix -- --cutover --source 2.4.3 --target 2.10.5      one pair
+//   npm run matrix -- --cutover --only kills                        one part: pairs, kills, hundred
 import { parseArgs } from "node:util";
 import { openEmbeddedPostgres } from "../src/databases/embedded/embedded-postgres.ts";
 import { thisHost } from "../src/databases/embedded/host.ts";
 import { dropDatabase, query, withDatabase } from "../test/airflow/support/databases.ts";
 import { allCases, type Case, nameOfPath } from "../test/matrix/environments.ts";
 import { type CaseResult, runCase } from "../test/matrix/run-case.ts";
+import { runCutovers } from "./matrix-cutover.ts";
 
 const { values } = parseArgs({
   options: {
@@ -19,6 +26,8 @@ const { values } = parseArgs({
     part: { type: "string" },
     server: { type: "string" },
     left: { type: "boolean", default: false },
+    cutover: { type: "boolean", default: false },
+    only: { type: "string" },
   },
 });
 
@@ -94,8 +103,13 @@ async function runAll(): Promise<readonly CaseResult[]> {
   return results;
 }
 
-const results = await runAll();
-const failed = results.filter((result) => result.failures.length > 0);
-console.log(`\n${results.length - failed.length} of ${results.length} cases passed`);
-for (const each of failed) console.log(`  failed: ${each.name}`);
-process.exitCode = failed.length > 0 || results.length === 0 ? 1 : 0;
+async function runMatrix(): Promise<number> {
+  const results = await runAll();
+  const failed = results.filter((result) => result.failures.length > 0);
+  console.log(`\n${results.length - failed.length} of ${results.length} cases passed`);
+  for (const each of failed) console.log(`  failed: ${each.name}`);
+  return failed.length > 0 || results.length === 0 ? 1 : 0;
+}
+
+const { cutover, source, target, only } = values;
+process.exitCode = await (cutover ? runCutovers({ source, target, only }) : runMatrix());

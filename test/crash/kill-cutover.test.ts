@@ -1,32 +1,35 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { checkContinuity } from "../airflow/support/cutover-continuity.ts";
-import { allKindsFile, type SchedulingAirflow, startScheduling } from "../airflow/support/cutover-environment.ts";
-import {
-  type CutoverLine,
-  type CutoverMigration,
-  type CutoverResult,
-  openMigration,
-} from "../airflow/support/cutover-migration.ts";
+import { plainKindsFile, type SchedulingAirflow, startScheduling } from "../airflow/support/cutover-environment.ts";
+import { finished, killed } from "../airflow/support/cutover-kills.ts";
+import { type CutoverMigration, openMigration } from "../airflow/support/cutover-migration.ts";
 import { type PausedWatch, watchPaused } from "../airflow/support/cutover-watch.ts";
 import { waitFor } from "../airflow/support/processes.ts";
-import type { CliResult } from "../support/run-cli.ts";
 
 const SOURCE_KEY = "q3dJ1mTqL0n2cXo5wQm8sJt7bYh4vFz9aRk6uEi1pOs=";
 const TARGET_KEY = "Zk3sV9yB2nQ7tLx4cM8wE1rU6oPa5dHj0gFqXiSbTvY=";
 
-/** Where a switch is killed: so long after its first line of that state. The gap between its rows and the unpause has no line of its own. */
+/**
+ * Where a switch is killed: so long after its first line of that state. The gap between its rows and the unpause has no line of its own. Many more, there
+ * and back: `npm run matrix -- --cutover --only kills`.
+ */
 const kills = [
   { dag: "cut_minutely", state: "draining", afterMs: 0 },
   { dag: "cut_delta", state: "paused", afterMs: 0 },
-  { dag: "cut_chain", state: "proving", afterMs: 0 },
+  { dag: "cut_chain", state: "proving", afterMs: 400 },
   { dag: "cut_latest", state: "live", afterMs: 0 },
-  { dag: "cut_two_minutely", state: "paused", afterMs: 150 },
-  { dag: "cut_mapped", state: "proving", afterMs: 400 },
-  { dag: "cut_single", state: "proving", afterMs: 1000 },
 ] as const;
-const LEFT = ["cut_consumer", "cut_daily", "cut_manual", "cut_producer"];
+const LEFT = [
+  "cut_consumer",
+  "cut_daily",
+  "cut_manual",
+  "cut_mapped",
+  "cut_producer",
+  "cut_single",
+  "cut_two_minutely",
+];
 const ALL = [...kills.map(({ dag }) => dag), ...LEFT].toSorted();
-const TICKING = [...kills.map(({ dag }) => dag), "cut_producer"];
+const TICKING = [...kills.map(({ dag }) => dag), "cut_mapped", "cut_producer", "cut_single", "cut_two_minutely"];
 
 const isLive = (state: string): boolean => state === "live" || state === "settled";
 
@@ -37,24 +40,17 @@ describe("a cutover between a genuine 2.10.5 and a genuine 3.3.2 that both work"
   let migration: CutoverMigration;
   let paused: PausedWatch;
 
-  async function killed(dags: readonly string[], state: string, afterMs: number): Promise<CliResult> {
-    let isKilled = false;
-    return await migration.attempt(["cutover", ...dags.flatMap((dag) => ["--dag", dag]), "--yes", "--watch", "0"], {
-      onStderrLine: (line, kill) => {
-        if (isKilled || !line.startsWith("{") || (JSON.parse(line) as CutoverLine).state !== state) return;
-        isKilled = true;
-        setTimeout(() => kill("SIGKILL"), afterMs);
-      },
-    });
-  }
-
-  async function finish(dags: readonly string[]): Promise<CutoverResult> {
-    return await migration.run("cutover", ...dags.flatMap((dag) => ["--dag", dag]), "--yes", "--watch", "0");
-  }
+  const switching = (dags: readonly string[]) => [
+    "cutover",
+    ...dags.flatMap((dag) => ["--dag", dag]),
+    "--yes",
+    "--watch",
+    "0",
+  ];
 
   beforeAll(async () => {
     const start = new Date(Date.now() - 4 * 60_000).toISOString().slice(0, 16);
-    const common = { serverUrl: inject("postgresUrl"), dagFiles: [allKindsFile], start };
+    const common = { serverUrl: inject("postgresUrl"), dagFiles: [plainKindsFile], start };
     const here = { name: "kill_cutover_source", fernetKey: SOURCE_KEY, isPausedAtCreation: false };
     source = resources.use(await startScheduling({ ...common, ...here, release: "2.10.5" }));
     const there = { name: "kill_cutover_target", fernetKey: TARGET_KEY, isPausedAtCreation: true };
@@ -73,11 +69,11 @@ describe("a cutover between a genuine 2.10.5 and a genuine 3.3.2 that both work"
 
   test.for(kills)("killed $afterMs ms after $state, is finished by the next one: $dag", async (each) => {
     const { dag, state, afterMs } = each;
-    const { signal, stdout, stderr } = await killed([dag], state, afterMs);
+    const { signal, stdout, stderr } = await killed(migration, switching([dag]), { state, afterMs });
     // Late in the machine's day it may have ended before the signal.
     expect(signal ?? "ended", `${stdout}\n${stderr}`).toMatch(afterMs === 0 ? /SIGKILL/ : /SIGKILL|ended/);
 
-    const { dags } = await finish([dag]);
+    const { dags } = await finished(migration, switching([dag]));
 
     expect(dags.map((one) => ({ dag: one.dagId, isLive: isLive(one.state) }))).toEqual([{ dag, isLive: true }]);
     const [row] = await target.query<{ is_paused: boolean }>("select is_paused from dag where dag_id = $1", [dag]);
@@ -86,9 +82,9 @@ describe("a cutover between a genuine 2.10.5 and a genuine 3.3.2 that both work"
   });
 
   test("a wave that is killed again and again ends with every DAG live", async () => {
-    for (const state of ["paused", "proving", "live"]) await killed(LEFT, state, 0);
+    for (const state of ["paused", "proving", "live"]) await killed(migration, switching(LEFT), { state, afterMs: 0 });
 
-    const { dags } = await finish(LEFT);
+    const { dags } = await finished(migration, switching(LEFT));
 
     expect(dags.filter((one) => !isLive(one.state))).toEqual([]);
     expect(paused.doubled()).toEqual([]);

@@ -1,5 +1,6 @@
 import { isInRange } from "../../../src/domain/release.ts";
 import type { SchedulingAirflow } from "./cutover-environment.ts";
+import { kinds } from "./cutover-kinds.ts";
 
 /** A scheduled or backfill run as one side's database has it; moments in UTC with microseconds. */
 export interface SideRun {
@@ -8,8 +9,9 @@ export interface SideRun {
   readonly date: string;
   readonly state: string;
   readonly began: string | null;
-  readonly from: string;
-  readonly to: string;
+  /** Null where the release keeps no intervals. */
+  readonly from: string | null;
+  readonly to: string | null;
 }
 
 /** A place where a tick did not run exactly once. */
@@ -28,14 +30,29 @@ export interface ContinuityReport {
 
 type Side = Pick<SchedulingAirflow, "release" | "query">;
 
-const moment = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')`;
+function moment(column: string): string {
+  return `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')`;
+}
+
+/** How a release keeps its automated runs. */
+const RUNS = [
+  { in: "<2.0", date: "execution_date", automated: "run_id like 'scheduled\\_\\_%'", from: "null", to: "null" },
+  { in: "<2.2", date: "execution_date", automated: "run_type in ('scheduled', 'backfill')", from: "null", to: "null" },
+  { in: "<3.0", date: "execution_date", automated: "run_type in ('scheduled', 'backfill')", ...intervals() },
+  { in: ">=3.0", date: "logical_date", automated: "run_type in ('scheduled', 'backfill')", ...intervals() },
+];
+
+function intervals() {
+  return { from: moment("data_interval_start"), to: moment("data_interval_end") };
+}
 
 /** Written for the proof alone: it shares nothing with the product's own continuity check. */
 export async function readSideRuns({ release, query }: Side): Promise<readonly SideRun[]> {
-  const date = isInRange(release, "<3.0") ? "execution_date" : "logical_date";
-  return await query<SideRun>(`select dag_id as dag, run_id as id, ${moment(date)} as date, coalesce(state, '') as state,
-      ${moment("start_date")} as began, ${moment("data_interval_start")} as "from", ${moment("data_interval_end")} as "to"
-    from dag_run where run_type in ('scheduled', 'backfill') order by dag_id, ${date}, run_id`);
+  const row = RUNS.find((each) => isInRange(release, each.in));
+  if (row === undefined) throw new Error(`Nobody knows how Airflow ${release} keeps its runs.`);
+  return await query<SideRun>(`select dag_id as dag, run_id as id, ${moment(row.date)} as date, coalesce(state, '') as state,
+      ${moment("start_date")} as began, ${row.from} as "from", ${row.to} as "to"
+    from dag_run where ${row.automated} order by dag_id, ${row.date}, run_id`);
 }
 
 /**
@@ -90,7 +107,18 @@ function both(dag: string, here: SideRun, there: SideRun | undefined): readonly 
 }
 
 function joint(dag: string, before: SideRun | undefined, run: SideRun): readonly Break[] {
-  if (before === undefined || before.to === run.from) return [];
-  const what = `[${before.from}, ${before.to}) then [${run.from}, ${run.to})`;
-  return [{ dag, kind: run.from > before.to ? "gap" : "overlap", at: run.date, what }];
+  if (before === undefined) return [];
+  // Without intervals the first run after them begins where its own logical date says that the one before ended.
+  const [end, start] = [before.to ?? endOf(dag, before), run.from ?? run.date];
+  if (end === undefined || end === start) return [];
+  const what = `[${before.from}, ${end}) then [${start}, ${run.to})`;
+  return [{ dag, kind: start > end ? "gap" : "overlap", at: run.date, what }];
+}
+
+/** Where a release keeps no intervals: a period after the logical date; undefined where the schedule has none. */
+function endOf(dag: string, { date }: SideRun): string | undefined {
+  const seconds = kinds.find((kind) => kind.dag === dag)?.everySeconds;
+  if (seconds === undefined) return undefined;
+  const end = new Date(Date.parse(`${date.slice(0, 23)}Z`) + seconds * 1000).toISOString();
+  return `${end.slice(0, 23)}${date.slice(23)}`;
 }

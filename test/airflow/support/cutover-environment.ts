@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -7,20 +7,31 @@ import { type AirflowApi, connectApi } from "./api.ts";
 import { freshDatabase, query } from "./databases.ts";
 import { type AirflowInstall, ensureAirflow } from "./install.ts";
 import { dagFolder } from "./paths.ts";
-import { type Environment, type Service, startService, waitFor } from "./processes.ts";
+import { type Environment, run, type Service, startService, waitFor } from "./processes.ts";
 import type { ReleaseName } from "./releases.ts";
 
-/** The file with one DAG of every kind of schedule. */
-export const allKindsFile = join(dagFolder, "cutover", "cutover_dags.py");
+const cutoverFolder = join(dagFolder, "cutover");
+
+/** The file with one DAG of every plain kind of schedule. */
+export const plainKindsFile = join(cutoverFolder, "cutover_dags.py");
+
+/** The file with the other kinds; some of their tasks wait for the test. */
+export const rareKindsFile = join(cutoverFolder, "cutover_rare_dags.py");
+
+/** The file with as many DAGs as `CUTOVER_MANY` says, or, under the name of a DAG, with that one. */
+export const manyFile = join(cutoverFolder, "cutover_many.py");
+
+/** The file with the ten DAGs of the wave that is killed. */
+export const tenFile = join(cutoverFolder, "cutover_ten.py");
 
 /** The file with `cut_slow_producer` and `cut_started`, which its events start. */
-export const chainFile = join(dagFolder, "cutover", "cutover_chain.py");
+export const chainFile = join(cutoverFolder, "cutover_chain.py");
 
-/** The file with one DAG that runs every two minutes, `cut_trap`. */
-export const trapFile = join(dagFolder, "cutover", "cutover_trap.py");
+/** The file with one DAG that runs every two minutes, `cut_trap`, and `cut_half`, which has two tasks and is never due. */
+export const trapFile = join(cutoverFolder, "cutover_trap.py");
 
 /** The file with `cut_busy` and `cut_due`, whose runs follow each other without a gap. */
-export const busyFile = join(dagFolder, "cutover", "cutover_busy.py");
+export const busyFile = join(cutoverFolder, "cutover_busy.py");
 
 /** A genuine Airflow, on a database of its own, that schedules and runs DAGs. */
 export interface SchedulingAirflow extends AsyncDisposable {
@@ -39,6 +50,8 @@ export interface SchedulingAirflow extends AsyncDisposable {
   /** Throws, with its output, when a service has ended. */
   readonly assertAlive: () => Promise<void>;
   readonly scheduler: Service;
+  /** Starts a run of a DAG. */
+  readonly trigger: (dagId: string) => Promise<void>;
   /** The last output of all services. */
   readonly tails: () => Promise<string>;
 }
@@ -52,8 +65,12 @@ export interface SchedulingOptions {
   readonly isPausedAtCreation: boolean;
   /** Files that become its DAG folder. */
   readonly dagFiles: readonly string[];
-  /** When the DAGs of {@link allKindsFile} begin: `2025-01-01T00:00`, UTC. */
+  /** When its DAGs begin: `2025-01-01T00:00`, UTC. */
   readonly start: string;
+  /** The folder where the test lays files of what is held; without it nothing is. */
+  readonly holdsDir?: string;
+  /** Timetables and tasks of a plugin, and what runs deferred tasks: from 2.2 on. Default false. */
+  readonly hasPlugin?: boolean;
   readonly extra?: Environment;
   /** What its `airflow_local_settings.py` says. Default: it has none. */
   readonly localSettings?: string;
@@ -65,14 +82,30 @@ const SECRET_KEY = "for tests only, no secret at all, 64 bytes long or more, as 
 interface Running {
   readonly in: string;
   readonly services: (port: number) => readonly (readonly string[])[];
+  /** Starts a run of a DAG. */
+  readonly trigger: readonly string[];
   readonly settings: (port: number) => Environment;
   readonly isParsed: string;
 }
 
 const running: readonly Running[] = [
   {
+    in: "<2.0",
+    services: () => [["scheduler"]],
+    trigger: ["trigger_dag"],
+    // A scheduler of 1.10 schedules while it parses.
+    settings: () => ({
+      AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL: "2",
+      AIRFLOW__SCHEDULER__PROCESSOR_POLL_INTERVAL: "0.5",
+      AIRFLOW__SCHEDULER__MAX_THREADS: "1",
+      AIRFLOW__CORE__STORE_SERIALIZED_DAGS: "True",
+    }),
+    isParsed: "is_active",
+  },
+  {
     in: "<3.0",
     services: () => [["scheduler"]],
+    trigger: ["dags", "trigger"],
     settings: () => ({}),
     isParsed: "is_active",
   },
@@ -83,6 +116,7 @@ const running: readonly Running[] = [
       ["dag-processor"],
       ["scheduler"],
     ],
+    trigger: ["dags", "trigger"],
     settings: (port) => ({
       AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS: "True",
       AIRFLOW__CORE__EXECUTION_API_SERVER_URL: `http://127.0.0.1:${port}/execution/`,
@@ -122,12 +156,19 @@ export async function startScheduling(options: SchedulingOptions): Promise<Sched
     await mkdir(join(home, "config"));
     await writeFile(join(home, "config", "airflow_local_settings.py"), options.localSettings);
   }
+  await mkdir(join(home, "kit"));
+  await copyFile(join(cutoverFolder, "cutover_kit.py"), join(home, "kit", "cutover_kit.py"));
+  if (options.hasPlugin === true) await cp(join(cutoverFolder, "plugins"), join(home, "plugins"), { recursive: true });
   const port = await freePort();
   const row = running.find((each) => isInRange(options.release, each.in));
   if (row === undefined) throw new Error(`Nobody knows how Airflow ${options.release} is run.`);
   const extra = {
     ...scheduling,
     ...row.settings(port),
+    // Some of the files name neither Airflow nor a DAG.
+    AIRFLOW__CORE__DAG_DISCOVERY_SAFE_MODE: "False",
+    PYTHONPATH: join(home, "kit"),
+    CUTOVER_HOLDS: options.holdsDir ?? join(home, "holds"),
     AIRFLOW__CORE__DAGS_FOLDER: join(home, "dags"),
     AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION: options.isPausedAtCreation ? "True" : "False",
     CUTOVER_START: options.start,
@@ -135,7 +176,7 @@ export async function startScheduling(options: SchedulingOptions): Promise<Sched
   };
   const env = install.env({ databaseUrl: database.url, home, fernetKey: options.fernetKey, extra });
   const services: Service[] = [];
-  for (const args of row.services(port)) {
+  for (const args of [...row.services(port), ...(options.hasPlugin === true ? [["triggerer"]] : [])]) {
     const name = args[0] ?? "";
     const logFile = join(home, `${name}.log`);
     services.push(started.use(await startService({ name, command: install.airflow, args, env, cwd: home, logFile })));
@@ -151,6 +192,9 @@ export async function startScheduling(options: SchedulingOptions): Promise<Sched
     env,
     home,
     api,
+    trigger: async (dagId) => {
+      await run(install.airflow, [...row.trigger, dagId], { env, cwd: home });
+    },
     ...reading(database.url, services, row.isParsed),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };

@@ -21,6 +21,8 @@ export interface SwitchedDag {
   readonly pausedAt?: string;
   readonly liveAt?: string;
   readonly reason?: string;
+  /** Runs that went over half done. */
+  readonly handedOver?: readonly string[];
 }
 
 export interface CutoverResult {

@@ -1,36 +1,11 @@
-"""One DAG of every kind of schedule, for the proof of the cutover: the same file on both sides, Airflow 2.4 to 3.x.
+"""One DAG of every plain kind of schedule, for the proof of the cutover: the same file on both sides, Airflow 1.10 to 3.x.
 
 `.airflowignore` keeps it from the other tests, which copy the whole folder.
 """
 
-import os
-import time
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
-try:
-    from airflow.sdk import DAG
-    from airflow.sdk import Asset as Dataset
-except ImportError:
-    from airflow import DAG
-    from airflow.datasets import Dataset
-try:
-    from airflow.providers.standard.operators.empty import EmptyOperator
-    from airflow.providers.standard.operators.python import PythonOperator
-except ImportError:
-    from airflow.operators.empty import EmptyOperator
-    from airflow.operators.python import PythonOperator
-
-START = datetime.strptime(os.environ["CUTOVER_START"], "%Y-%m-%dT%H:%M").replace(tzinfo=timezone.utc)
-THINGS = Dataset("s3://cutover/things")
-
-
-def dag(dag_id, schedule, **settings):
-    return DAG(dag_id, schedule=schedule, **{"start_date": START, "catchup": True, **settings})
-
-
-def work(seconds=0):
-    time.sleep(seconds)
-    return "done"
+from cutover_kit import RELEASE, START, Dataset, EmptyOperator, PythonOperator, dag, work
 
 
 def number(n):
@@ -59,14 +34,18 @@ with dag("cut_chain", "* * * * *", default_args={"depends_on_past": True}):
 with dag("cut_single", "* * * * *", max_active_runs=1):
     PythonOperator(task_id="work", python_callable=work, op_args=[2])
 
-with dag("cut_producer", "*/2 * * * *"):
-    PythonOperator(task_id="work", python_callable=work, outlets=[THINGS])
-
-with dag("cut_consumer", [THINGS]):
-    EmptyOperator(task_id="work")
-
 with dag("cut_manual", None):
     PythonOperator(task_id="work", python_callable=work)
 
-with dag("cut_mapped", "*/2 * * * *"):
-    PythonOperator.partial(task_id="work", python_callable=number).expand(op_args=[[1], [2], [3]])
+if Dataset is not None:
+    THINGS = Dataset("s3://cutover/things")
+
+    with dag("cut_producer", "*/2 * * * *"):
+        PythonOperator(task_id="work", python_callable=work, outlets=[THINGS])
+
+    with dag("cut_consumer", [THINGS]):
+        EmptyOperator(task_id="work")
+
+if RELEASE >= (2, 3):
+    with dag("cut_mapped", "*/2 * * * *"):
+        PythonOperator.partial(task_id="work", python_callable=number).expand(op_args=[[1], [2], [3]])

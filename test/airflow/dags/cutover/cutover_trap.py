@@ -1,18 +1,9 @@
-"""The DAG of the naive sequence: nothing but a cron with catchup."""
+"""The DAGs of the naive sequences: a cron with catchup, and one of two tasks that is never due."""
 
-import os
-from datetime import datetime, timezone
+from cutover_kit import EmptyOperator, PythonOperator, dag, work
 
-try:
-    from airflow.sdk import DAG
-except ImportError:
-    from airflow import DAG
-try:
-    from airflow.providers.standard.operators.empty import EmptyOperator
-except ImportError:
-    from airflow.operators.empty import EmptyOperator
-
-START = datetime.strptime(os.environ["CUTOVER_START"], "%Y-%m-%dT%H:%M").replace(tzinfo=timezone.utc)
-
-with DAG("cut_trap", schedule="*/2 * * * *", start_date=START, catchup=True):
+with dag("cut_trap", "*/2 * * * *"):
     EmptyOperator(task_id="work")
+
+with dag("cut_half", None):
+    PythonOperator(task_id="work", python_callable=work) >> PythonOperator(task_id="after", python_callable=work)
