@@ -7,7 +7,7 @@ const AUTOMATED = ["scheduled", "backfill"];
 /** Newest runs looked through for one of those. */
 const MOST_RUNS = 200;
 
-async function newestAutomated(board: Switchboard, dagId: string): Promise<RunReading | undefined> {
+async function newestAutomated(board: ProofBoard, dagId: string): Promise<RunReading | undefined> {
   const runs = await board.to.control.readRuns({ dagId, limit: MOST_RUNS }, board.signal);
   return runs
     .filter(({ runType, logicalDate }) => AUTOMATED.includes(runType) && logicalDate !== null)
@@ -44,10 +44,21 @@ function isParsedSince({ lastParsedAt }: DagState, since: string): boolean {
 }
 
 /**
- * Asks the side that the DAG goes to to parse it and waits until it says a next run that follows the imported history, or, where nothing is due, until it has
+ * It has as many runs as it may have (those that were handed over count): none is made until one of them ends, and what comes next is computed then,
+ * from runs that are there. Its other dates may be old. Up to 3.1: `calculate_dagrun_date_fields` of airflow/models/dag.py.
+ */
+function makesNoneNow({ nextRun }: DagState): boolean {
+  return nextRun === null || nextRun.createAfter === null;
+}
+
+/** What a proof needs of a switch. */
+type ProofBoard = Pick<Switchboard, "to" | "times" | "clock" | "signal" | "stop">;
+
+/**
+ * Asks the side that the DAG goes to to parse it and waits until it says a next run that follows the imported history, or, where none is made now, until it has
  * parsed the file since. `since`: that side's clock when the rows were there. Throws CUTOVER_NOT_PROVEN.
  */
-export async function prove(board: Switchboard, dagId: string, since: string): Promise<Proof> {
+export async function prove(board: ProofBoard, dagId: string, since: string): Promise<Proof> {
   const { to, times, clock, signal } = board;
   const newest = await newestAutomated(board, dagId);
   if (to.control.can.requestParse) await to.control.requestParse(dagId, signal);
@@ -58,7 +69,7 @@ export async function prove(board: Switchboard, dagId: string, since: string): P
       throw problems.notProven({ dag: dagId, reason: `its file has an import error on the ${to.name}` });
     if (dag.nextRun !== null && follows(dag.nextRun, newest))
       return { next: dag.nextRun, ...missedBetween(newest, dag.nextRun) };
-    if (dag.nextRun === null && isParsedSince(dag, since)) return { next: null };
+    if (makesNoneNow(dag) && isParsedSince(dag, since)) return { next: null };
     if (clock.now().getTime() > until) {
       const says = dag.nextRun === null ? "no next run" : `the run of ${dag.nextRun.logicalDate} next`;
       const after = newest === undefined ? "" : `, after ${newest.runId}`;

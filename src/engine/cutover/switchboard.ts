@@ -88,7 +88,7 @@ export async function readDag(
 }
 
 /** Between two looks at what is waited for. Throws CUTOVER_STOPPED_BEFORE when a stop was asked for. */
-export async function wait(board: Switchboard, dagId: string): Promise<void> {
+export async function wait(board: Pick<Switchboard, "stop" | "clock" | "times">, dagId: string): Promise<void> {
   if (board.stop.aborted) throw problems.stoppedBefore({ dag: dagId });
   await board.clock.sleep(board.times.pollMs, board.stop).catch(() => undefined);
 }
