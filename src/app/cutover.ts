@@ -256,7 +256,9 @@ export async function cutover(
 export async function reverse(config: Config, dagIds: readonly string[], options: CutoverOptions): Promise<WaveReport> {
   await using resources = new AsyncDisposableStack();
   const board = await openSwitchboard(config, { ...options, direction: "back" }, resources);
-  const there = new Set((await board.ledger.readAll()).filter(hasSetOut).map(({ dagId }) => dagId));
+  // Those that are back already are told, too: the command may be the second one, after an interruption.
+  const switched = (await board.ledger.readAll()).filter((kept) => hasSetOut(kept) || kept.state === "reversed");
+  const there = new Set(switched.map(({ dagId }) => dagId));
   const going = dagIds.filter((dagId) => there.has(dagId));
   if (going.length === 0) throw problems.notSwitched({ dag: dagIds.join(", ") });
   return await switchWave(board, going, 0);

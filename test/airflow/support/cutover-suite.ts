@@ -171,6 +171,9 @@ async function goBack({ source, target, migration, paused }: WorkingPair): Promi
   const { dags } = await migration.run<CutoverResult>("reverse", ...named(returning), "--yes");
 
   expect(dags.map(({ dagId, state }) => [dagId, state])).toEqual(returning.map((dag) => [dag, "reversed"]));
+  // Whoever was interrupted and does not know how far it came asks once more.
+  const again = await migration.run<CutoverResult>("reverse", ...named(returning), "--yes");
+  expect(again.dags.map(({ state }) => state)).toEqual(returning.map(() => "reversed"));
   const brought = await newestOf();
   const probe = async (): Promise<true | undefined> => {
     await source.assertAlive();
@@ -223,7 +226,7 @@ function registerHandOver(stage: () => Stage): void {
       describe: async () => `${JSON.stringify(await states())}\n${await source.tails()}`,
     });
 
-    const { dags } = await cutover(held, "--hand-over", "--drain-timeout", "0.75", "--watch", "0");
+    const { dags } = await cutover(held, "--hand-over", "--drain-timeout", "1.5", "--watch", "0");
 
     expect(dags.map(({ dagId, state }) => [dagId, state])).toEqual(held.map((dag) => [dag, "live"]));
     expect(sides.paused.doubled()).toEqual([]);
