@@ -60,7 +60,7 @@ describe("naive sequences on a genuine 3.3.2", () => {
     ])
       await target.query(
         `insert into task_instance (id, dag_id, run_id, task_id, state, try_number, max_tries, pool, pool_slots, queue, priority_weight, operator)
-         values (gen_random_uuid(), 'cut_half', $1, $2, $3, 1, 0, 'default_pool', 1, 'default', 1, 'PythonOperator')`,
+         values (gen_random_uuid(), 'cut_half', $1, $2, $3, 1, 3, 'default_pool', 1, 'default', 1, 'PythonOperator')`,
         [run, task, ended],
       );
   }
@@ -118,7 +118,7 @@ describe("naive sequences on a genuine 3.3.2", () => {
     for (const sql of handOverStatements("3.3.2")) await target.query(sql, ["cut_half", ["manual__half"]]);
 
     await waitFor(async () => ((await stateOf("manual__half", "after")) === "success" ? true : undefined), {
-      timeoutMs: 60_000,
+      timeoutMs: 120_000,
       describe: async () => `${await stateOf("manual__half", "after")}\n${await target.tails()}`,
     });
   });
