@@ -95,7 +95,7 @@ export async function drain(board: Switchboard, begun: DagSwitch): Promise<DagSw
   const { dagId } = kept;
   if (kept.wasPaused) return kept;
   const marginMs = await marginOf(board, dagId);
-  const until = board.clock.now().getTime() + board.times.drainMs;
+  let until = board.clock.now().getTime() + board.times.drainMs;
   let saidAt = board.clock.now().getTime();
   for (;;) {
     const dag = await readDag(board.from, dagId, board);
@@ -103,9 +103,12 @@ export async function drain(board: Switchboard, begun: DagSwitch): Promise<DagSw
     if (dag.isPaused && runs.length === 0) return kept;
     if (dag.isPaused) await unpause(board, board.from, dagId);
     else if (isGap(dag, runs, { now: board.clock.now(), marginMs }) && !(await hasNewEvent(board, dagId))) {
-      await pause(board, board.from, dagId);
-      if ((await activeRuns(board, dagId)).length === 0) return kept;
-      await unpause(board, board.from, dagId);
+      if (board.mayPause?.(dagId) ?? true) {
+        await pause(board, board.from, dagId);
+        if ((await activeRuns(board, dagId)).length === 0) return kept;
+        await unpause(board, board.from, dagId);
+        // It has gaps: what it waits for is a place.
+      } else until = board.clock.now().getTime() + board.times.drainMs;
     } else if (board.endsDags) kept = await holdEndDate(board, kept);
     if (board.clock.now().getTime() - saidAt > WORD_MS) {
       saidAt = board.clock.now().getTime();

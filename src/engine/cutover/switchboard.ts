@@ -65,6 +65,8 @@ export interface Switchboard {
   readonly times: SwitchTimes;
   /** Which DAGs start others: these are drained first, and go live last. */
   readonly ties: readonly Tie[];
+  /** Asked in a gap, right before the pause: false where the DAG would wait, paused, for others to be finished. Default: it may. */
+  readonly mayPause?: (dagId: string) => boolean;
   /** What becomes of a DAG without a gap between its runs: false: it is restored; true: its runs go over half done. */
   readonly handsOver: boolean;
   /** Whether the side that DAGs leave has the drain policy: where there is no gap, DAGs end with their newest run. */

@@ -2,6 +2,7 @@ import pLimit from "p-limit";
 import { inDepths } from "../../domain/depths.ts";
 import { isProblem } from "../../domain/problem.ts";
 import { type ChainSteps, switchChain } from "./chain.ts";
+import { Places } from "./places.ts";
 import { restore, switchDag } from "./switch-dag.ts";
 import { type DagSwitch, isUnderWay, isUnfinished } from "./switch-state.ts";
 import type { Switchboard } from "./switchboard.ts";
@@ -37,8 +38,13 @@ function stepsOf(board: Switchboard): ChainSteps {
 async function switchAll(board: Switchboard, dagIds: readonly string[]): Promise<NonNullable<WaveReport["failed"]>> {
   const starters = (id: string) => board.ties.filter(({ to }) => to === id).map(({ from }) => from);
   const chains = chainsOf(dagIds, board.ties);
-  const steps = stepsOf(board);
-  const ends = await Promise.allSettled(chains.map((chain) => switchChain(inDepths(chain, starters), steps)));
+  // DAGs that are tied are paused one after the other: they would keep places for long.
+  const tied = new Set(chains.filter((chain) => chain.length > 1).flat());
+  const places = new Places(AT_ONCE);
+  const steps = stepsOf({ ...board, mayPause: (dagId) => tied.has(dagId) || places.take(dagId) });
+  const switchOne = (chain: readonly string[]) =>
+    switchChain(inDepths(chain, starters), steps).finally(() => chain.forEach((dagId) => places.give(dagId)));
+  const ends = await Promise.allSettled(chains.map(switchOne));
   return ends.flatMap((end, index) => {
     if (end.status === "fulfilled") return [];
     const error: unknown = end.reason;
