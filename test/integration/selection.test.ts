@@ -74,6 +74,31 @@ test("a pattern that matches no DAG, and one that matches no kind of content, ar
   expect(refused.map((each) => [each.code, each.problem?.code])).toEqual(refused.map(() => [1, "NOTHING_SELECTED"]));
 });
 
+test("objects to leave out that are not on the source are told, with what was probably meant", async () => {
+  const without = ["variable:seed_txt", "variabel:seed_text", "connection:seed_full", "pool:no such pool at all"];
+
+  const planned = await shared.plan(without.flatMap((each) => ["--without", each]));
+
+  const finding = planned.finding("WITHOUT_UNKNOWN");
+  expect(finding).toMatchObject({ severity: "warning", count: 3 });
+  expect(finding?.subjects?.toSorted()).toEqual([
+    "pool:no such pool at all",
+    "variabel:seed_text",
+    "variable:seed_txt",
+  ]);
+  expect(finding?.next.slice(0, -1).toSorted()).toEqual([
+    "meant was probably: --without 'variable:seed_text'",
+    "meant was probably: --without 'variable:seed_text'",
+  ]);
+  expect(planned.entity("variable").leftBehind).toEqual([]);
+});
+
+test("an object that a plan calls by several fields is left out by what the plan calls it", async () => {
+  const planned = await shared.plan(["--without", "asset:seed-orphan · seed-orphan"]);
+
+  expect(planned.entity("asset").leftBehind).toEqual([{ reason: "left out by name", rows: 1 }]);
+});
+
 describe("an apply copies what its plan counted", () => {
   test("the newest run of each DAG, with its children and its audit log, and no child of another run", async () => {
     await using environment = await anEnvironment();

@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, visit, type YAMLError } from "yaml";
 import type { z } from "zod";
 import { configFile } from "../../contract/config.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../../domain/nearest.ts";
 import { type ConfigError, configInvalid, configNotFound } from "./problems.ts";
 
 /** More is no configuration, and would only cost memory. */

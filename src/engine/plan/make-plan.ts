@@ -19,6 +19,7 @@ import { NO_ID_RULES } from "../translate/translate.ts";
 import { checkFits } from "./checks-fits.ts";
 import { checkSecrets, checkTargetKey } from "./checks-objects.ts";
 import { checkDirection, checkIndexes, checkLengths, checkPaused, checkServers, checkTables } from "./checks-target.ts";
+import { checkWithout } from "./checks-without.ts";
 import { type Conflicts, settleConflicts } from "./conflicts.ts";
 import { countLost, countRows, type LostField } from "./count-rows.ts";
 import type { PlanCheck, PlanContext, PlanJob } from "./plan-job.ts";
@@ -31,6 +32,7 @@ const CHECKS: readonly PlanCheck[] = [
   checkSecrets,
   checkTargetKey,
   checkPaused,
+  checkWithout,
   checkLengths,
   checkFits,
   checkTables,

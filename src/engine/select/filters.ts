@@ -43,7 +43,7 @@ export function literal(text: string): Sql {
   return text.includes("\\") ? ` E${quoted.replaceAll("\\", "\\\\")}` : quoted;
 }
 
-function list(values: readonly string[]): Sql {
+export function list(values: readonly string[]): Sql {
   return `(array[${values.map(literal).join(",")}]::text[])`;
 }
 
@@ -178,9 +178,7 @@ function parentExclusions({ entity, key, columns }: Translation, resolved: Resol
   return columns.flatMap(({ field: name, expression }) => {
     const { references: parent, namedBy } = entity.fields[name] ?? {};
     if (parent === undefined || !key.includes(name)) return [];
-    const without = resolved.without
-      .filter((each) => each.startsWith(`${parent}:`))
-      .map((each) => each.slice(parent.length + 1));
+    const without = namesWithout(resolved.without, parent);
     const ofKept = name === key[0] ? (resolved.kept?.keptObjects[parent] ?? []) : [];
     const kept = ofKept.map((each) => (JSON.parse(each) as readonly string[]).join(KEY_SEPARATOR));
     const ofNames = (names: readonly string[], reason: string): readonly Exclusion[] =>
@@ -195,6 +193,20 @@ function parentExclusions({ entity, key, columns }: Translation, resolved: Resol
   });
 }
 
+/** What a row of the entity is called where it is left out by name: the first field of its key, and what plans and verifications call it. */
+export function namesOf({ entity, key }: Translation): readonly Sql[] {
+  const whole = (fields: readonly string[]) =>
+    fields.length === 1
+      ? `c.${identifier(fields[0] as string)}::text`
+      : `concat_ws(' · ', ${fields.map((field) => `c.${identifier(field)}::text`).join(", ")})`;
+  return [...new Set([whole([entity.key[0] as string]), whole(key), whole(entity.label ?? key)])];
+}
+
+/** The names that a selection leaves out of an entity. */
+export function namesWithout(without: readonly string[], entity: string): readonly string[] {
+  return without.filter((each) => each.startsWith(`${entity}:`)).map((each) => each.slice(entity.length + 1));
+}
+
 /** Why rows of an entity stay behind, each with its predicate. A row is copied when none of them holds. */
 export function exclusionsFor(
   translation: Translation,
@@ -207,14 +219,10 @@ export function exclusionsFor(
     if (isInRange(context.targetRelease, each.to))
       exclusions.push({ reason: each.reason, where: `coalesce(${each.where}, false)` });
   }
-  const named = resolved.without
-    .filter((each) => each.startsWith(`${entity.id}:`))
-    .map((each) => each.slice(entity.id.length + 1));
+  const named = namesWithout(resolved.without, entity.id);
   if (named.length > 0) {
-    exclusions.push({
-      reason: "left out by name",
-      where: `coalesce(c.${entity.key[0]}::text = any ${list(named)}, false)`,
-    });
+    const isNamed = namesOf(translation).map((name) => `coalesce(${name} = any ${list(named)}, false)`);
+    exclusions.push({ reason: "left out by name", where: `(${isNamed.join(" or ")})` });
   }
   const kept = resolved.kept?.keptObjects[entity.id] ?? [];
   if (kept.length > 0) {
