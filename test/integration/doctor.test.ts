@@ -104,7 +104,7 @@ test("finds nothing in the way of a healthy pair", async () => {
     source: source.url,
     target: target.url,
     ...KEYS,
-    openState: async () => "the state",
+    openState: async () => ({ label: "the state" }),
   });
 
   const troubled = report.checks.filter((check) => check.status === "warning" || check.status === "blocker");

@@ -291,6 +291,17 @@ test.for([
   expect(ran.text).toMatch(text);
 });
 
+test("doctor names PostgreSQL 12 as too old for the state of runs", async ({ skip }) => {
+  skip(whyNotHere([12]) !== undefined, whyNotHere([12]));
+  await using database = await (await serverOf(12)).freshDatabase();
+  await using environment = await anEnvironment();
+
+  const ran = await environment.run(["doctor"], { env: { STATE_DATABASE_URL: database.url } });
+
+  expect(ran.code).toBe(3);
+  expect(ran.text).toMatch(/PostgreSQL 12\.\d+ is too old for the state of runs: 13 to 18 are supported/);
+});
+
 test("plan refuses a target on a server that is too old", async ({ skip }) => {
   skip(whyNotHere([12]) !== undefined, whyNotHere([12]));
   const server = await serverOf(12);

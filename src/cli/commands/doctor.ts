@@ -6,7 +6,7 @@ import type { Config } from "../../domain/config.ts";
 import type { Finding } from "../../domain/finding.ts";
 import { isProblem } from "../../domain/problem.ts";
 import type { Check, DoctorReport } from "../../engine/doctor/check.ts";
-import { runDoctor } from "../../engine/doctor/doctor.ts";
+import { runDoctor, type StateFacts } from "../../engine/doctor/doctor.ts";
 import { defineCommand, EXIT } from "../command.ts";
 import { loadConfig } from "../config/load.ts";
 import { stateUnreachable } from "../config/problems.ts";
@@ -36,14 +36,16 @@ export const doctorCommand = defineCommand({
   view: doctorView,
 });
 
-/** Opens and closes the state database; gives what to call it. */
-async function tryState(config: Config, homeDir: string): Promise<string> {
+/** Opens and closes the state database. Throws STATE_DATABASE_UNREACHABLE. */
+async function tryState(config: Config, homeDir: string): Promise<StateFacts> {
   await using state = await openState(config, homeDir);
-  if (config.state === undefined) return state.label;
+  if (config.state === undefined) return { label: state.label };
   await using opened = openTarget({ ...config, target: { database: state.url } });
   try {
-    await opened.query("select 1");
-    return state.label;
+    const [server] = await opened.query<{ version: string; versionNumber: number }>(
+      `select current_setting('server_version') as version, current_setting('server_version_num')::int as "versionNumber"`,
+    );
+    return { label: state.label, ...(server === undefined ? {} : { server }) };
   } catch (error) {
     if (!isProblem(error)) throw error;
     const reason = error.cause instanceof Error ? (error.cause.message.split("\n")[0] ?? error.code) : error.code;

@@ -11,6 +11,7 @@ import type {
   DoctorReport,
   Outcome,
   PairCheck,
+  ServerFacts,
   SideCheck,
   SideContext,
 } from "./check.ts";
@@ -19,7 +20,7 @@ import { readKey, readSchemas, readServer } from "./probe.ts";
 import { rightsChecks } from "./rights.ts";
 import { schemaChecks } from "./schema-checks.ts";
 import { secretChecks } from "./secrets.ts";
-import { serverChecks } from "./server-checks.ts";
+import { judgeVersion, serverChecks } from "./server-checks.ts";
 
 /** One side as it was configured. */
 export interface DoctorSide {
@@ -30,11 +31,19 @@ export interface DoctorSide {
   readonly fernetKey?: Secret;
 }
 
+/** What the doctor asks of the state database. */
+export interface StateFacts {
+  /** What to call it. */
+  readonly label: string;
+  /** Undefined for the one that comes with Crosswind. */
+  readonly server?: Pick<ServerFacts, "version" | "versionNumber">;
+}
+
 export interface DoctorOptions {
   readonly source: DoctorSide;
   readonly target: DoctorSide;
-  /** Opens and closes the state database; gives what to call it. Left out: not checked. */
-  readonly openState?: () => Promise<string>;
+  /** Opens and closes the state database. Left out: not checked. */
+  readonly openState?: () => Promise<StateFacts>;
   readonly now: () => Date;
 }
 
@@ -177,10 +186,14 @@ function serverReason(error: unknown): string | undefined {
   return isFromServer ? String(message).split("\n")[0] : undefined;
 }
 
-async function checkState(open: () => Promise<string>): Promise<Check> {
+async function checkState(open: () => Promise<StateFacts>): Promise<Check> {
   const about = { side: "state", id: "state", title: "State of runs" } as const;
   try {
-    return { ...about, status: "ok", detail: await open() };
+    const { label, server } = await open();
+    const judged = server === undefined ? undefined : judgeVersion({ side: "state", server });
+    return judged === undefined || judged.status === "ok"
+      ? { ...about, status: "ok", detail: label }
+      : { ...about, ...judged, detail: `${label}: ${judged.detail}` };
   } catch (error) {
     if (!isProblem(error)) throw error;
     return { ...about, status: "blocker", detail: error.report.what, next: error.report.next };

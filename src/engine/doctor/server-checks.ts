@@ -6,22 +6,23 @@ import type { Outcome, ServerFacts, SideCheck, SideContext } from "./check.ts";
 export function judgeVersion({ side, server }: VersionContext): Outcome {
   const major = Math.floor(server.versionNumber / 10_000);
   const [oldest, newest] = SUPPORTED_SERVERS[side];
+  const as = side === "state" ? "for the state of runs" : `as a ${side}`;
   const name = `PostgreSQL ${server.version}`;
   if (major < oldest) {
     return {
       status: "blocker",
-      detail: `${name} is too old as a ${side}: ${oldest} to ${newest} are supported`,
+      detail: `${name} is too old ${as}: ${oldest} to ${newest} are supported`,
       next: [`upgrade the server, or restore a dump of the database on PostgreSQL ${oldest} to ${newest}`],
     };
   }
   if (major > newest) {
-    return { status: "note", detail: `${name} is newer than what was tried as a ${side}: ${oldest} to ${newest}` };
+    return { status: "note", detail: `${name} is newer than what was tried ${as}: ${oldest} to ${newest}` };
   }
   return { status: "ok", detail: name };
 }
 
 interface VersionContext {
-  readonly side: SideContext["side"];
+  readonly side: keyof typeof SUPPORTED_SERVERS;
   readonly server: Pick<ServerFacts, "version" | "versionNumber">;
 }
 

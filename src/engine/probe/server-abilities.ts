@@ -15,8 +15,11 @@ export function abilitiesOf(versionNumber: number): ServerAbilities {
   return { hasTidRangeScan: major >= SINCE.hasTidRangeScan };
 }
 
-/** Oldest and newest major version of Postgres that the tests run against, per side. The page docs/guides/servers.md has them one by one. */
-export const SUPPORTED_SERVERS = { source: [12, 18], target: [13, 18] } as const;
+/**
+ * Oldest and newest major version of Postgres that the tests run against, per side. The page docs/guides/servers.md has them one by one.
+ * The state's tables are DBOS's own, which ask the server for UUIDs (`gen_random_uuid`: release notes of PostgreSQL 13).
+ */
+export const SUPPORTED_SERVERS = { source: [12, 18], target: [13, 18], state: [13, 18] } as const;
 
 /** Asks the session's server for its version, and says what it can do. */
 export async function readAbilities(session: Session): Promise<ServerAbilities> {
