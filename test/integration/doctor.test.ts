@@ -148,7 +148,7 @@ test("names every missing right of the target, and its statements give them", as
 
   const rights = find(before, "target", "rights");
   expect(rights?.status).toBe("blocker");
-  for (const right of ["SELECT, USAGE, UPDATE on", "CREATE on the database", "TEMPORARY on the database", "INSERT"]) {
+  for (const right of ["USAGE, SELECT, UPDATE on", "CREATE on the database", "TEMPORARY on the database", "INSERT"]) {
     expect(rights?.detail).toContain(right);
   }
   expect(blockers(after)).toEqual([]);

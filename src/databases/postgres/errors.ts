@@ -10,7 +10,7 @@ interface DriverError {
   readonly detail?: string;
 }
 
-type Maker = (where: string, error: DriverError) => Error;
+type Maker = (where: string, error: DriverError, statement?: string) => Error;
 
 const lost: Maker = (where, error) => problems.connectionLost({ where, reason: reasonOf(error) });
 const unreachable: Maker = (where, error) => problems.databaseUnreachable({ where, reason: reasonOf(error) });
@@ -19,8 +19,8 @@ const full: Maker = (where, error) => problems.diskFull({ where, reason: reasonO
 const locked: Maker = (where, error) => problems.lockTimeout({ where, reason: reasonOf(error) });
 const cancelled: Maker = (where, error) => problems.statementCancelled({ where, reason: reasonOf(error) });
 const readOnly: Maker = (where, error) => problems.databaseReadOnly({ where, reason: reasonOf(error) });
-const forbidden: Maker = (where, error) =>
-  problems.roleLacksRights({ where, reason: reasonOf(error), grant: grantFor(where, error) });
+const forbidden: Maker = (where, error, statement) =>
+  problems.roleLacksRights({ where, reason: reasonOf(error), grant: grantFor(where, error, statement) });
 
 const crowded: Maker = (where, error) => problems.connectionsUsedUp({ where, reason: reasonOf(error) });
 const pooled: Maker = (where) => problems.behindPooler({ where });
@@ -85,8 +85,21 @@ function roleOf(where: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(role) || role === "ROLE" ? role : `"${role.replaceAll('"', '""')}"`;
 }
 
+const WRITES: Readonly<Record<string, RegExp>> = {
+  INSERT: /\binsert\s+into\b|^\s*copy\b.*\bfrom\s+stdin\b/i,
+  UPDATE: /\bupdate\b/i,
+  DELETE: /\bdelete\s+from\b/i,
+};
+
+/** What is usually done with a side's tables, and what the refused statement does. */
+function rightsOnTable(isSource: boolean, statement = ""): string {
+  const usual = isSource ? ["SELECT"] : ["SELECT", "INSERT", "UPDATE"];
+  const asked = Object.keys(WRITES).filter((right) => WRITES[right]?.test(statement));
+  return [...new Set([...usual, ...asked])].join(", ");
+}
+
 /** The statement that gives what a "permission denied" asks for; the server names the object, and not the right. */
-function grantFor(where: string, error: DriverError): string {
+function grantFor(where: string, error: DriverError, statement: string | undefined): string {
   const message = error.message ?? "";
   const isSource = where.startsWith("source");
   const named = /^permission denied for (table|sequence|schema|database) "?([^"\s]+)"?/.exec(message);
@@ -99,7 +112,7 @@ function grantFor(where: string, error: DriverError): string {
   if (message.startsWith("must be owner")) return `GRANT OWNER_OF_THE_TABLES TO ${role};`;
   switch (kind) {
     case "table":
-      return `GRANT ${isSource ? "SELECT" : "SELECT, INSERT, UPDATE"} ON TABLE ${name} TO ${role};`;
+      return `GRANT ${rightsOnTable(isSource, statement)} ON TABLE ${name} TO ${role};`;
     case "sequence":
       return `GRANT USAGE, SELECT, UPDATE ON SEQUENCE ${name} TO ${role};`;
     case "schema":
@@ -113,8 +126,8 @@ function grantFor(where: string, error: DriverError): string {
   }
 }
 
-/** Turns a driver's error into the problem it is, or gives it back unchanged. */
-export function toProblem(error: unknown, where: string): unknown {
+/** Turns a driver's error into the problem it is, or gives it back unchanged. `statement`: what was asked; it is looked at and not shown. */
+export function toProblem(error: unknown, where: string, statement?: string): unknown {
   if (isProblem(error) || typeof error !== "object" || error === null) return error;
   const driver = error as DriverError;
   const code = driver.code ?? "";
@@ -128,7 +141,7 @@ export function toProblem(error: unknown, where: string): unknown {
     (REFUSED_WITHOUT_CODE.test(message) ? refused : undefined) ??
     (TOO_OLD.test(message) ? tooOld : undefined);
   if (make === undefined) return error;
-  return Object.assign(make(where, driver), { cause: error });
+  return Object.assign(make(where, driver, statement), { cause: error });
 }
 
 /** The SQLSTATE of an error from the server, also of one that became a problem; undefined for anything else. */

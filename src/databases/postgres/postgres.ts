@@ -88,7 +88,7 @@ class PostgresSession implements Session {
       const result = await this.#client.query<R>(sql, [...values]);
       return result.rows;
     } catch (error) {
-      throw toProblem(this.#reasonOf(error), this.#where);
+      throw toProblem(this.#reasonOf(error), this.#where, sql);
     } finally {
       this.#silence.end(this.#client);
     }

@@ -1,16 +1,11 @@
 import { tableOf } from "../../airflow/define-entity.ts";
 import { entities } from "../../airflow/entities/index.ts";
 import { isInRange } from "../../domain/release.ts";
-import { count, type Outcome, type SideCheck, type SideContext, someOf } from "./check.ts";
-
-/** What is missing, in words, and the statement that gives it. */
-interface Missing {
-  readonly what: string;
-  readonly grant: string;
-}
+import { type Needed, neededForLedger, readMissingRights } from "../probe/missing-rights.ts";
+import { count, type Outcome, type SideCheck, type SideContext } from "./check.ts";
 
 const TABLE_RIGHTS = { source: ["SELECT"], target: ["SELECT", "INSERT", "UPDATE"] } as const;
-const SEQUENCE_RIGHTS = ["SELECT", "USAGE", "UPDATE"] as const;
+const SEQUENCE_RIGHTS = ["USAGE", "SELECT", "UPDATE"] as const;
 const LEDGER_RIGHTS = ["SELECT", "INSERT", "UPDATE", "DELETE"] as const;
 
 /** Tables that a copy reads or writes on this side: of the release, or of all releases where it is not known. */
@@ -26,112 +21,48 @@ function neededTables({ schemas }: SideContext): readonly string[] {
   return [...new Set([...entities.flatMap((entity) => tableOf(entity, release)?.table ?? []), ...prepared])];
 }
 
-interface MissingRow {
+interface Named extends Record<string, unknown> {
   readonly name: string;
-  readonly missing: readonly string[];
 }
 
-/** Objects that miss the same rights share a statement. */
-function grants(kind: "TABLE" | "SEQUENCE", rows: readonly MissingRow[], role: string): readonly Missing[] {
-  const groups = Map.groupBy(rows, (row) => row.missing.join(", "));
-  return [...groups].map(([rights, group]) => ({
-    what: `${rights} on ${count(group.length, kind.toLowerCase())} (${someOf(
-      group.map((row) => row.name),
-      6,
-    )})`,
-    grant: `GRANT ${rights} ON ${kind} ${group.map((row) => row.name).join(", ")} TO ${role};`,
-  }));
-}
+const HEADS = `
+  select relname as name from pg_class
+  where relnamespace = 'public'::regnamespace and relname like 'alembic\\_version%' and relkind = 'r'`;
 
-const TABLES = `
-  select n.nspname || '.' || quote_ident(c.relname) as name,
-    array(select p from unnest($2::text[]) p where not has_table_privilege(c.oid, p)) as missing
-  from pg_class c join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'public'
-  where c.relkind in ('r', 'p') and c.relname = any($1)
-  and exists (select 1 from unnest($2::text[]) p where not has_table_privilege(c.oid, p)) order by c.relname`;
-
-/** Sequences by the defaults that use them: an upgraded database keeps the names of older releases. */
+/** By the defaults that use them: an upgraded database keeps the names of older releases. */
 const SEQUENCES = `
-  select distinct n.nspname || '.' || quote_ident(q.relname) as name,
-    array(select p from unnest($2::text[]) p where not has_sequence_privilege(q.oid, p)) as missing
-  from pg_class q join pg_namespace n on n.oid = q.relnamespace
+  select distinct q.relname as name from pg_class q
   join pg_depend d on d.refobjid = q.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_attrdef'::regclass
   join pg_attrdef a on a.oid = d.objid
   join pg_class c on c.oid = a.adrelid and c.relnamespace = 'public'::regnamespace
-  where q.relkind = 'S' and c.relname = any($1)
-  and exists (select 1 from unnest($2::text[]) p where not has_sequence_privilege(q.oid, p)) order by 1`;
+  where q.relkind = 'S' and q.relnamespace = 'public'::regnamespace and c.relname = any($1) order by 1`;
 
-async function missingOnTables(context: SideContext): Promise<readonly Missing[]> {
-  const { session, server, side } = context;
-  const [schema] = await session.query<{ usage: boolean }>("select has_schema_privilege('public', 'USAGE') as usage");
-  const usage: readonly Missing[] =
-    schema?.usage === true
-      ? []
-      : [{ what: "USAGE on the schema public", grant: `GRANT USAGE ON SCHEMA public TO ${server.role};` }];
-  const heads = await session.query<{ name: string }>(
-    "select relname as name from pg_class where relnamespace = 'public'::regnamespace and relname like 'alembic\\_version%' and relkind = 'r'",
-  );
-  const read = await session.query<MissingRow & Record<string, unknown>>(TABLES, [
-    heads.map((row) => row.name),
-    ["SELECT"],
-  ]);
-  const tables = await session.query<MissingRow & Record<string, unknown>>(TABLES, [
-    neededTables(context),
-    TABLE_RIGHTS[side],
-  ]);
-  return [...usage, ...grants("TABLE", [...read, ...tables], server.role)];
-}
+/** A ledger that another role made is there, but may be closed to this one. */
+const LEDGER = "select tablename as name from pg_tables where schemaname = 'crosswind' order by 1";
 
-async function missingOnTarget(context: SideContext): Promise<readonly Missing[]> {
-  const { session, server } = context;
-  const sequences = await session.query<MissingRow & Record<string, unknown>>(SEQUENCES, [
-    neededTables(context),
-    SEQUENCE_RIGHTS,
-  ]);
-  const [row] = await session.query<{ temporary: boolean; create: boolean }>(
-    `select has_database_privilege(current_database(), 'TEMP') as temporary,
-       has_database_privilege(current_database(), 'CREATE') as create`,
-  );
-  const onDatabase = [
-    ...(row?.create === true ? [] : [["CREATE", "for the schema crosswind, which holds the ledger"] as const]),
-    ...(row?.temporary === true ? [] : [["TEMPORARY", "for temporary tables, which rows are merged from"] as const]),
+async function neededOf(context: SideContext): Promise<readonly Needed[]> {
+  const { session, side } = context;
+  const tables = neededTables(context);
+  const heads = await session.query<Named>(HEADS);
+  const read: readonly Needed[] = [
+    { kind: "SCHEMA", name: "public", rights: ["USAGE"] },
+    ...heads.map(({ name }) => ({ kind: "TABLE", name, rights: ["SELECT"] }) as const),
+    ...tables.toSorted().map((name) => ({ kind: "TABLE", name, rights: TABLE_RIGHTS[side] }) as const),
   ];
+  if (side === "source") return read;
+  const sequences = await session.query<Named>(SEQUENCES, [tables]);
+  const ledger = await session.query<Named>(LEDGER);
+  const [here] = await session.query<Named>("select current_database() as name");
   return [
-    ...grants("SEQUENCE", sequences, server.role),
-    ...onDatabase.map(([right, why]) => ({
-      what: `${right} on the database ${server.database} (${why})`,
-      grant: `GRANT ${right} ON DATABASE ${server.database} TO ${server.role};`,
-    })),
-    ...(await missingOnLedger(context)),
+    ...read,
+    ...sequences.map(({ name }) => ({ kind: "SEQUENCE", name, rights: SEQUENCE_RIGHTS }) as const),
+    ...neededForLedger(here?.name ?? ""),
+    ...ledger.map(({ name }) => ({ kind: "TABLE", schema: "crosswind", name, rights: LEDGER_RIGHTS }) as const),
   ];
-}
-
-/** A ledger that another role made is there, but closed to this one. */
-async function missingOnLedger({ session, server }: SideContext): Promise<readonly Missing[]> {
-  const [ledger] = await session.query<{ open: boolean }>(
-    "select has_schema_privilege(oid, 'USAGE') and has_schema_privilege(oid, 'CREATE') as open from pg_namespace where nspname = 'crosswind'",
-  );
-  if (ledger === undefined) return [];
-  const schema: readonly Missing[] = ledger.open
-    ? []
-    : [
-        {
-          what: "USAGE and CREATE on the schema crosswind (the ledger)",
-          grant: `GRANT USAGE, CREATE ON SCHEMA crosswind TO ${server.role};`,
-        },
-      ];
-  const tables = await session.query<MissingRow & Record<string, unknown>>(
-    TABLES.replace("'public'", "'crosswind'").replace("c.relname = any($1)", "cardinality($1::text[]) = 0"),
-    [[], LEDGER_RIGHTS],
-  );
-  return [...schema, ...grants("TABLE", tables, server.role)];
 }
 
 async function checkRights(context: SideContext): Promise<Outcome> {
-  const missing = [
-    ...(await missingOnTables(context)),
-    ...(context.side === "target" ? await missingOnTarget(context) : []),
-  ];
+  const missing = await readMissingRights(context.session, await neededOf(context), context.server.role);
   if (missing.length === 0) {
     const what = context.side === "source" ? "may read every table" : "may read and write every table";
     return { status: "ok", detail: `${context.server.role} ${what} that is needed` };

@@ -1,4 +1,7 @@
 import { expect, test, vi } from "vitest";
+import { openDatabaseControl } from "../../../src/connectors/airflow-database/database-control.ts";
+import { openPostgres } from "../../../src/databases/postgres/postgres.ts";
+import { Secret } from "../../../src/domain/secret.ts";
 import { anEnvironment, aRole } from "../../support/an-environment.ts";
 import { expectComplete } from "../../support/expect-complete.ts";
 
@@ -108,4 +111,22 @@ test("a right that is taken away after planning stops the apply with its GRANT, 
   });
   expectComplete(stopped);
   expect(applied.code, applied.output).toBe(0);
+});
+
+test("a source role that may not pause a DAG is told the right that is missing, and not the one that it has", async () => {
+  await using environment = await anEnvironment();
+  await using role = await aRole([environment.source]);
+  await environment.source.query(`grant select on all tables in schema public to ${role.name}`);
+  const url = new Secret(environment.source.urlAs(role.name, role.password));
+  await using database = openPostgres({ url, name: "source" });
+  const control = openDatabaseControl({ side: "source", database, release: "2.10.5" });
+
+  const refused = control.setPaused("cw_mapped", true, new AbortController().signal);
+
+  await expect(refused).rejects.toMatchObject({
+    report: {
+      code: "ROLE_LACKS_RIGHTS",
+      next: expect.arrayContaining([`GRANT SELECT, UPDATE ON TABLE dag TO ${role.name};`]),
+    },
+  });
 });
