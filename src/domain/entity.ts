@@ -50,6 +50,8 @@ export interface Field {
   readonly namedBy?: string;
   /** The id is kept as text that may hold something else, too: what is no number is no reference, and is passed on where that is possible. */
   readonly idAsText?: true;
+  /** The ids are texts within JSON, each beside its name: `{"id": "1", "name": "zoe"}`, or a list of those. What is not on the target is known there by its name. */
+  readonly idInJson?: true;
   /** Never shown, not even in a difference: a password's hash. A keyed digest stands for it. Passed on as it is. */
   readonly isHidden?: true;
   /** Default `digest`; `reference` where `references` is set, `decrypted` where `codec` is. */

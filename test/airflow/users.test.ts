@@ -43,10 +43,11 @@ test("the FAB provider of 3.3.2 lets copied users in, and knows what their roles
     `insert into ab_role (id, name) values (10, 'analysts');
      insert into ab_user_role (id, user_id, role_id) values (20, 1, 10);
      insert into ab_permission_view_role (id, permission_view_id, role_id)
-       select 30 + v.id, v.id, 10 from ab_permission_view v join ab_view_menu m on m.id = v.view_menu_id where m.name = 'DAG:cw_scheduled'`,
+       select 30 + v.id, v.id, 10 from ab_permission_view v join ab_view_menu m on m.id = v.view_menu_id where m.name = 'DAG:cw_scheduled'
+         or (m.name = 'Datasets' and v.permission_id = (select id from ab_permission where name = 'can_read'))`,
   );
   const allowed = await source.query<{ text: string }>(
-    `select replace(p.name, '_', ' ') || ' on ' || m.name as text from ab_permission_view_role l
+    `select replace(p.name, '_', ' ') || ' on ' || replace(m.name, 'Datasets', 'Assets') as text from ab_permission_view_role l
      join ab_permission_view v on v.id = l.permission_view_id join ab_permission p on p.id = v.permission_id
      join ab_view_menu m on m.id = v.view_menu_id where l.role_id = 10 order by 1`,
   );

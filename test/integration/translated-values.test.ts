@@ -294,6 +294,22 @@ test("of users whose names differ in case alone the oldest goes where names do n
   expect(new Set(column(await source.on("2.0.2", "user"), "username"))).toEqual(new Set(["Ann", "ann"]));
 });
 
+test.for([
+  ["2.10.5", "3.3.2", "Datasets", "Assets"],
+  ["3.3.2", "2.10.5", "Assets", "Datasets"],
+  ["2.10.5", "2.10.5", "Datasets", "Datasets"],
+  ["2.10.5", "3.3.2", "Assets", "Datasets"],
+] as const)("a permission of %s on %s: %s becomes %s", async ([from, to, name, expected]) => {
+  const source = await aSource(from);
+  await source.insert("ab_role", { id: 1, name: "analysts" });
+  await source.insert("ab_permission", { id: 2, name: "can_read" });
+  await source.insert("ab_view_menu", { id: 3, name });
+  await source.insert("ab_permission_view", { id: 4, permission_id: 2, view_menu_id: 3 });
+  await source.insert("ab_permission_view_role", { id: 5, permission_view_id: 4, role_id: 1 });
+
+  expect(column(await source.on(to, "permission_resource"), "name")).toEqual([expected]);
+});
+
 test("roles of 1.10 go without their permissions where these are called otherwise", async () => {
   const source = await aSource("1.10.15");
   await source.insert("ab_role", { id: 1, name: "analysts" });

@@ -1,4 +1,7 @@
 import { expect, test } from "vitest";
+import { openPostgres } from "../../src/databases/postgres/postgres.ts";
+import { Secret } from "../../src/domain/secret.ts";
+import { fillAirflow3 } from "../support/airflow-3-rows.ts";
 import { anEnvironment, type Environment, type OpenDatabase } from "../support/an-environment.ts";
 
 /** As werkzeug writes it; of no password. */
@@ -258,6 +261,48 @@ test("names of other auth managers stay what they are between two environments w
   expect(await target.query("select user_id from dag_favorite order by 1")).toEqual([
     { user_id: "7" },
     { user_id: "anna" },
+  ]);
+});
+
+test("people whom a question names by their number are those of the target, and are known by name where it has none", async () => {
+  await using environment = await anEnvironment({ source: "airflow-3.3.2-empty" });
+  const { source, target } = environment;
+  await using database = openPostgres({ url: new Secret(source.url), name: "source" });
+  await using session = await database.session();
+  await fillAirflow3(session);
+  // The target numbers people otherwise.
+  await addUser(target, { id: 19, name: "theirs" });
+  await addUser(target, { id: 30, name: "theirs too" });
+  await target.query("select setval('ab_user_id_seq', 40)");
+  const asked = [
+    { id: "19", name: "user_1" },
+    { id: "99", name: "gonë" },
+    { id: "zoe", name: "zoe" },
+  ];
+  await source.query(
+    `update hitl_detail set assignees = '${JSON.stringify(asked)}', responded_by = '{"name": "user_2", "id": "18"}';
+     update hitl_detail_history set assignees = '[{"id":"ann","name":"ann"}]'`,
+  );
+
+  await environment.plan();
+  const applied = await environment.apply();
+  const verified = await environment.run(["verify", "--json"]);
+
+  expect(applied, applied.output).toMatchObject({ code: 0 });
+  expect(verified, verified.output).toMatchObject({ code: 0 });
+  const users = await target.query<{ id: string; username: string }>("select id::text, username from ab_user");
+  const id = (name: string) => users.find((each) => each.username === name)?.id;
+  expect(Number(id("user_1"))).toBeGreaterThan(40);
+  expect(
+    await target.query("select distinct assignees::jsonb as a, responded_by::jsonb as r from hitl_detail"),
+  ).toEqual([
+    {
+      a: [{ ...asked[0], id: id("user_1") }, { ...asked[1], id: "gonë" }, asked[2]],
+      r: { id: id("user_2"), name: "user_2" },
+    },
+  ]);
+  expect(await target.query("select distinct assignees::text as a from hitl_detail_history")).toEqual([
+    { a: '[{"id":"ann","name":"ann"}]' },
   ]);
 });
 

@@ -1,21 +1,27 @@
+import type { Field } from "../../domain/entity.ts";
 import { always, columns, defineEntity } from "../define-entity.ts";
 import { byTaskInstanceId } from "../sql-fragments.ts";
 
-/** What a person was asked and what they answered. Users are those of the source's auth manager. */
-const question = columns(
-  "options",
-  "subject",
-  "body",
-  "defaults",
-  "multiple",
-  "params",
-  "assignees",
-  "created_at",
-  "responded_at",
-  "responded_by",
-  "chosen_options",
-  "params_input",
-);
+/** `HITLUser`: what the auth manager calls a person, which is a number of ab_user where it is Flask-AppBuilder's (`User.get_id`), and the name. */
+const people: Field = { rows: always(), references: "user", idInJson: true };
+
+/** What a person was asked and what they answered. */
+const question = {
+  ...columns(
+    "options",
+    "subject",
+    "body",
+    "defaults",
+    "multiple",
+    "params",
+    "created_at",
+    "responded_at",
+    "chosen_options",
+    "params_input",
+  ),
+  assignees: people,
+  responded_by: people,
+} as const;
 
 function keyOf(alias: string) {
   return {
@@ -32,7 +38,7 @@ export const hitlDetail = defineEntity({
   title: "Questions to people",
   tables: [{ in: ">=3.1", table: "hitl_detail", from: byTaskInstanceId("hitl_detail") }],
   key: ["ti_id"],
-  after: ["task_instance"],
+  after: ["user", "task_instance"],
   scope: { of: "run", dag: "dag_id", run: "run_id" },
   load: "bulk",
   label: ["dag_id", "task_id", "run_id", "map_index"],
@@ -52,7 +58,7 @@ export const hitlDetailHistory = defineEntity({
     },
   ],
   key: ["ti_history_id"],
-  after: ["task_instance_history"],
+  after: ["user", "task_instance_history"],
   scope: { of: "run", dag: "dag_id", run: "run_id" },
   load: "bulk",
   label: ["dag_id", "task_id", "run_id", "map_index", "try_number"],

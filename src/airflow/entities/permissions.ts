@@ -1,6 +1,6 @@
 import type { Field, Sql } from "../../domain/entity.ts";
 import { always, columns, defineEntity } from "../define-entity.ts";
-import { OWN_ROLES, ofRole } from "./users.ts";
+import { OWN_ROLES, ofRole, resourceNamed } from "./users.ts";
 
 const LOST =
   "the target has no tables of Flask-AppBuilder: its auth manager is another one; say there what people may do, or install and migrate the FAB provider first";
@@ -31,6 +31,14 @@ function isUsed(where: Sql): Field["rows"] {
       read: `exists (select 1 from ab_permission_view v join ab_permission_view_role l on l.permission_view_id = v.id
         join ab_role r on r.id = l.role_id where ${where} and r.name not in ${OWN_ROLES})`,
     },
+  ];
+}
+
+/** What the resource `m` of a link is called. */
+function ofResource(from: Sql): Field["rows"] {
+  return [
+    { in: "<3.0", read: `(select ${resourceNamed("m.name")} from ${from})` },
+    { in: ">=3.0", read: `(select m.name from ${from})` },
   ];
 }
 
@@ -65,7 +73,15 @@ export const permissionResource = defineEntity({
   load: "merge",
   serial: { field: "id", rule: "mapped", sequence: "ab_view_menu_id_seq" },
   leave: [...otherNames, unused],
-  fields: { ...columns("id", "name"), is_of_1_10: isOf110, is_used: isUsed("v.view_menu_id = s.id") },
+  fields: {
+    id: always(),
+    name: [
+      { in: "<3.0", column: true, read: resourceNamed("s.name"), write: resourceNamed("c.name") },
+      { in: ">=3.0", column: true },
+    ],
+    is_of_1_10: isOf110,
+    is_used: isUsed("v.view_menu_id = s.id"),
+  },
   lost: LOST,
 });
 
@@ -93,7 +109,7 @@ export const permission = defineEntity({
     permission_id: { rows: always(), references: "permission_action", namedBy: "action" },
     view_menu_id: { rows: always(), references: "permission_resource", namedBy: "resource" },
     action: [{ read: "(select p.name from ab_permission p where p.id = s.permission_id)" }],
-    resource: [{ read: "(select m.name from ab_view_menu m where m.id = s.view_menu_id)" }],
+    resource: ofResource("ab_view_menu m where m.id = s.view_menu_id"),
     is_of_1_10: isOf110,
     is_used: isUsed("v.id = s.id"),
   },
@@ -127,11 +143,9 @@ export const rolePermission = defineEntity({
         read: "(select p.name from ab_permission_view v join ab_permission p on p.id = v.permission_id where v.id = s.permission_view_id)",
       },
     ],
-    resource: [
-      {
-        read: "(select m.name from ab_permission_view v join ab_view_menu m on m.id = v.view_menu_id where v.id = s.permission_view_id)",
-      },
-    ],
+    resource: ofResource(
+      "ab_permission_view v join ab_view_menu m on m.id = v.view_menu_id where v.id = s.permission_view_id",
+    ),
     is_of_1_10: isOf110,
   },
   lost: LOST,

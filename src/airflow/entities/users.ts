@@ -1,4 +1,4 @@
-import type { Field } from "../../domain/entity.ts";
+import type { Field, Sql } from "../../domain/entity.ts";
 import { always, columns, defineEntity } from "../define-entity.ts";
 
 const LOST =
@@ -8,6 +8,15 @@ const OWN_COUNT = "counts on each side as people sign in there";
 
 /** Airflow's own roles. Source: `EXISTING_ROLES` in airflow.www.security, from 2.7 on in the FAB provider. */
 export const OWN_ROLES = "('Admin', 'Viewer', 'User', 'Op', 'Public')";
+
+/**
+ * A resource as 3.x calls it, from what 2.x does, and the other way round: `Datasets` are `Assets` in 3.x, where the old name allows nothing. What
+ * a plugin has under the other name changes places with it: no two become one, and nobody may do more. Source: airflow.security.permissions up to 2.11,
+ * airflow.providers.fab.www.security.permissions from 3.0 on.
+ */
+export function resourceNamed(name: Sql): Sql {
+  return `case ${name} when 'Datasets' then 'Assets' when 'Assets' then 'Datasets' else ${name} end`;
+}
 
 /** Who made or changed a user. Empty where that user is not on the target. */
 const byUser: Field = { rows: always(), references: "user" };
@@ -67,6 +76,12 @@ export const user = defineEntity({
   lost: LOST,
 });
 
+function permissionsOfRole(resource: Sql): Sql {
+  return `(select jsonb_agg(p.name || ' on ' || ${resource}) from ab_permission_view_role l
+    join ab_permission_view v on v.id = l.permission_view_id join ab_permission p on p.id = v.permission_id
+    join ab_view_menu m on m.id = v.view_menu_id where l.role_id = s.id and s.name not in ${OWN_ROLES})`;
+}
+
 /**
  * Roles by name. Airflow's own are made where the target has not started yet: what they allow is what its Airflow gives them.
  * Source: `bulk_sync_roles` in the security manager of the FAB provider.
@@ -86,11 +101,10 @@ export const role = defineEntity({
       // 1.10 calls them otherwise, and they are not copied.
       { in: "<2.0", read: "null::jsonb" },
       {
-        in: ">=2.0",
-        read: `(select jsonb_agg(p.name || ' on ' || m.name) from ab_permission_view_role l
-          join ab_permission_view v on v.id = l.permission_view_id join ab_permission p on p.id = v.permission_id
-          join ab_view_menu m on m.id = v.view_menu_id where l.role_id = s.id and s.name not in ${OWN_ROLES})`,
+        in: ">=2.0 <3.0",
+        read: permissionsOfRole(resourceNamed("m.name")),
       },
+      { in: ">=3.0", read: permissionsOfRole("m.name") },
     ],
   },
   parts: [{ field: "permissions", entity: "role_permission" }],

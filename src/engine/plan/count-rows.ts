@@ -45,7 +45,10 @@ export function fieldsWithoutPlace(
 function fieldsWithoutReferred(entity: Entity, { source, target }: CountOptions) {
   const oneSided = oneSidedEntities({ sourceSide: source, targetSide: target });
   return Object.entries(entity.fields).flatMap(([name, field]) =>
-    field.references !== undefined && oneSided.includes(field.references) && !entity.key.includes(name)
+    field.references !== undefined &&
+    field.idInJson !== true &&
+    oneSided.includes(field.references) &&
+    !entity.key.includes(name)
       ? [
           {
             field: name,

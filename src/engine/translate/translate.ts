@@ -125,6 +125,8 @@ interface Reference {
   readonly entity: string;
   /** The type of the column in which the id is kept as text, among texts that are none. */
   readonly textType?: string;
+  /** See {@link Field.idInJson}. */
+  readonly isInJson?: true;
 }
 
 /** What is no number is passed on where the column takes it: it is the name that another auth manager knows a person by. */
@@ -136,8 +138,22 @@ function followText(text: Sql, textType: string, map: readonly IdPair[] | undefi
   return map === undefined ? text : `case when ${isNumber} then (${followed})::text else ${text} end`;
 }
 
-function follow(expression: Sql, { entity, textType }: Reference, ids: IdRules): Sql {
+/** A value without a number among its ids stays the text that it is. */
+function followJson(json: Sql, map: readonly IdPair[] | undefined): Sql {
+  if (map === undefined) return json;
+  const one = (value: Sql) => {
+    const [id, name] = [`${value} ->> 'id'`, `${value} ->> 'name'`];
+    const followed = `coalesce((${map.length === 0 ? "null" : mapped(`(${id})::integer`, map)})::text, ${name}, ${id})`;
+    return `case when ${id} ~ '^[0-9]{1,9}$' then jsonb_set(${value}, '{id}', to_jsonb(${followed})) else ${value} end`;
+  };
+  const list = `(select jsonb_agg(${one("e.value")} order by e.number) from jsonb_array_elements((${json})::jsonb) with ordinality e(value, number))`;
+  const followed = `case jsonb_typeof((${json})::jsonb) when 'array' then ${list} else ${one(`(${json})::jsonb`)} end`;
+  return `case when (${json})::text ~ '"id": *"[0-9]{1,9}"' then (${followed})::json else ${json} end`;
+}
+
+function follow(expression: Sql, { entity, textType, isInJson }: Reference, ids: IdRules): Sql {
   const map = ids.maps[entity];
+  if (isInJson === true) return followJson(expression, map);
   if (textType !== undefined) return followText(expression, textType, map);
   if (map !== undefined) return map.length === 0 ? "null::integer" : mapped(expression, map);
   const offset = ids.offsets[entity] ?? 0;
@@ -198,7 +214,11 @@ function outputColumn(
   let expression = target.write ?? `c.${identifier(name)}`;
   const isSerial = entity.serial?.field === name;
   if (field.references !== undefined || isSerial) {
-    const to = { entity: field.references ?? entity.id, ...(field.idAsText === true ? { textType: type } : {}) };
+    const to = {
+      entity: field.references ?? entity.id,
+      ...(field.idAsText === true ? { textType: type } : {}),
+      ...(field.idInJson === true ? { isInJson: true as const } : {}),
+    };
     expression = follow(expression, to, options.ids);
   }
   const hidden = field.isHidden === true ? { isHidden: true as const } : {};
