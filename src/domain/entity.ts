@@ -26,6 +26,15 @@ export interface FieldRow {
   readonly shape?: string;
 }
 
+/** A codec that gives a problem for each value that is not as it should be, and what that means for an environment. */
+export interface Wanted {
+  readonly to: Range;
+  readonly codec: string;
+  /** What the rows are, after their number: `have an extra that is no JSON object`. */
+  readonly what: string;
+  readonly next: readonly string[];
+}
+
 /** How a value of one shape becomes one of another. */
 export interface Conversion {
   readonly from: string;
@@ -54,6 +63,8 @@ export interface Field {
   readonly idInJson?: true;
   /** Never shown, not even in a difference: a password's hash. A keyed digest stands for it. Passed on as it is. */
   readonly isHidden?: true;
+  /** What Airflow wants of the value where the target is in `to`, besides what its column takes. */
+  readonly wants?: Wanted;
   /** Default `digest`; `reference` where `references` is set, `decrypted` where `codec` is. */
   readonly compare?: Comparison;
   /** Written from an expression that only the target can compute, while merging. */

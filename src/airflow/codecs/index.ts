@@ -1,5 +1,5 @@
 import type { Codec } from "./codec.ts";
-import { digest, reencrypt } from "./secret-codecs.ts";
+import { digest, jsonObject, reencrypt } from "./secret-codecs.ts";
 import { openConfReader, openConfWriter, openXcomReader } from "./value-codecs.ts";
 
 export type { Codec, CodecContext, CodecOutcome } from "./codec.ts";
@@ -55,6 +55,14 @@ export const codecs = {
     output: "text",
     needs: ["sourceKey"],
     open: (context) => (value) => digest(value, context),
+  },
+  /** A secret, tagged likewise, to nothing: a problem where its plain text is neither empty nor a JSON object. */
+  "secret-json-object": {
+    id: "secret-json-object",
+    input: "text",
+    output: "text",
+    needs: ["sourceKey"],
+    open: (context) => (value) => jsonObject(value, context),
   },
 } as const satisfies Readonly<Record<string, Codec>>;
 

@@ -1,6 +1,8 @@
 import { createHmac } from "node:crypto";
+import { Refusal } from "./changes.ts";
 import type { CodecContext, CodecOutcome } from "./codec.ts";
 import { decryptToken, encryptToken } from "./fernet.ts";
+import { scanJson } from "./json-scanner.ts";
 
 const TOKEN_TAG = 0x65; // e
 const PLAIN_TAG = 0x70; // p
@@ -47,4 +49,24 @@ export function digest(value: Buffer, context: CodecContext): CodecOutcome {
   if ("problem" in opened) return { value: null, problem: opened.problem };
   const hex = createHmac("sha256", context.digestKey).update(opened.plain).digest("hex");
   return { value: Buffer.from(hex, "latin1") };
+}
+
+const NOWHERE = { begin: () => {}, end: () => {}, string: () => {}, number: () => {}, word: () => {} };
+
+function isJsonObject(text: string): boolean {
+  try {
+    scanJson(text, NOWHERE);
+    return text.trimStart().startsWith("{");
+  } catch (error) {
+    if (error instanceof Refusal) return false;
+    throw error;
+  }
+}
+
+/** Looks whether the plain text is empty or what `json.loads` makes a dict of. One that no key opens is not judged. */
+export function jsonObject(value: Buffer, context: CodecContext): CodecOutcome {
+  const opened = openSecret(value, context);
+  if ("problem" in opened || opened.plain.length === 0 || isJsonObject(opened.plain.toString("utf8")))
+    return { value: null };
+  return { value: null, problem: { kind: "no-json-object", reason: "neither empty nor a JSON object" } };
 }

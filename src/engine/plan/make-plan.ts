@@ -19,6 +19,7 @@ import { NO_ID_RULES } from "../translate/translate.ts";
 import { checkFits } from "./checks-fits.ts";
 import { checkSecrets, checkTargetKey } from "./checks-objects.ts";
 import { checkDirection, checkIndexes, checkLengths, checkPaused, checkServers, checkTables } from "./checks-target.ts";
+import { checkWanted } from "./checks-wanted.ts";
 import { checkWithout } from "./checks-without.ts";
 import { type Conflicts, settleConflicts } from "./conflicts.ts";
 import { countLost, countRows, type LostField } from "./count-rows.ts";
@@ -34,6 +35,7 @@ const CHECKS: readonly PlanCheck[] = [
   checkPaused,
   checkWithout,
   checkLengths,
+  checkWanted,
   checkFits,
   checkTables,
   checkIndexes,

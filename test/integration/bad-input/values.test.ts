@@ -86,3 +86,27 @@ test("values that the target can not hold arrive as documented and are reported;
   }).toEqual({ undecodable: 7, utf8: 1, lone: 2, nul: 3, nan: 4, conf: 2 });
   expect(forPeople.text).toContain("xcom.value: 7 undecodable (for example ");
 });
+
+test("connections whose extra is free text are named by the plan, each with what can be done", async () => {
+  await using environment = await anEnvironment();
+  const { source } = environment;
+  await source.query(
+    `insert into connection (conn_id, conn_type, extra, is_encrypted, is_extra_encrypted) values ('a_list', 'http', '[1]', false, false),
+       ('python_json', 'http', ' {"a": NaN}', false, false), ('no_json', 'http', '{a: 1}', false, false)`,
+  );
+
+  const planned = await environment.plan();
+  const older = await environment.plan(["--without", "connection:a_list", "--without", "connection:no_json"]);
+
+  expect(planned.finding("VALUE_NOT_AS_WANTED")).toMatchObject({
+    severity: "warning",
+    entity: "connection",
+    subjects: ["connection:a_list", "connection:no_json", "connection:seed_flags_null"],
+    next: [
+      expect.stringContaining("JSON object"),
+      "or leave them out: crosswind plan --without 'connection:a_list' --without 'connection:no_json' --without 'connection:seed_flags_null'",
+    ],
+  });
+  expect(planned.output).not.toContain("free text, no JSON");
+  expect(older.finding("VALUE_NOT_AS_WANTED")?.subjects).toEqual(["connection:seed_flags_null"]);
+});
