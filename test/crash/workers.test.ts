@@ -1,6 +1,9 @@
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { type WorkerEvent, work } from "../../src/app/worker.ts";
+import { loadConfig } from "../../src/cli/config/load.ts";
 import { compareTargets } from "../support/compare-targets.ts";
 import { freshDatabase, type TestDatabase } from "../support/database.ts";
 import { type PrivateCluster, privateCluster, whyNoPrivateCluster } from "../support/private-cluster.ts";
@@ -270,6 +273,36 @@ describe("several processes on one run", () => {
     expect(watched.stderr).toMatch(HISTORY);
     await expectDone(helper);
     expect(await differences()).toEqual([]);
+  });
+
+  test("of another version take no part, and say so", async () => {
+    await using scope = new AsyncDisposableStack();
+    const { apply, state, target } = await aRun(scope);
+    await apply({}, "--detach").ended;
+    const stop = new AbortController();
+    const told: WorkerEvent[] = [];
+    const { config } = await loadConfig({
+      file: join(folder.path, "crosswind.yaml"),
+      env: { SOURCE: source, TARGET: target, TARGET_KEY, CROSSWIND_STATE: state },
+      cwd: folder.path,
+    });
+
+    const worked = await work(config, {
+      version: "another",
+      actor: { who: "somebody", host: "here" },
+      homeDir: folder.path,
+      isOnce: true,
+      now: () => new Date(),
+      signal: stop.signal,
+      onEvent: () => {},
+      onWorkerEvent: (event) => {
+        told.push(event);
+        if (event.kind === "problem") stop.abort();
+      },
+    });
+
+    expect(told).toMatchObject([{ kind: "problem", problem: { code: "RUN_OF_OTHER_VERSION" } }]);
+    expect(worked).toEqual({ runs: [], chunks: 0, rows: 0 });
   });
 
   test("survive the death of their state database", { skip: noCluster !== undefined }, async () => {

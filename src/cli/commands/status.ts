@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import { z } from "zod";
-import { followNewest } from "../../app/runs.ts";
 import { openTargetStatus } from "../../app/sides.ts";
+import type { Config } from "../../domain/config.ts";
 import { readStatus } from "../../engine/copy/read-status.ts";
 import { type CommandContext, defineCommand } from "../command.ts";
 import { loadConfig } from "../config/load.ts";
@@ -14,7 +14,9 @@ const options = z.object({
   follow: z.boolean().default(false).describe("show the progress of the newest run to its end, whoever works on it"),
 });
 
-async function follow(config: Parameters<typeof followNewest>[0], context: CommandContext): Promise<void> {
+async function follow(config: Config, context: CommandContext): Promise<void> {
+  // Without it `status` starts faster.
+  const { followNewest } = await import("../../app/runs.ts");
   const { world, configFile, json, signal } = context;
   let progress: Progress | undefined;
   try {
