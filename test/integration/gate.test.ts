@@ -217,6 +217,17 @@ test("an event that a consumer has seen alone is told", async () => {
   expect(found).toMatchObject({ state: "red", dags: ["cw_consumer"] });
 });
 
+test("a DAG that others start is told with those that stay on the source", async () => {
+  const gate = await gateOf(["cw_consumer"]);
+
+  expect(gate.conditions.find(({ id }) => id === "whole-chains")).toMatchObject({
+    state: "note",
+    dags: ["cw_consumer"],
+    details: expect.arrayContaining([expect.stringMatching(/cw_producer.*cw_consumer/)]),
+    next: expect.arrayContaining([expect.stringMatching(/--dag cw_producer/)]),
+  });
+});
+
 test("a DAG of one side alone closes the gate", async () => {
   const gate = await gateOf([DAG, "nobody_has_it"]);
 

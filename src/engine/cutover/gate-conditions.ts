@@ -20,6 +20,7 @@ export const CONDITIONS = [
   { id: "interval-switches", title: "Runs keep their logical dates", judge: schedules.keepLabels },
   { id: "preview", title: "The next runs follow", judge: schedules.nextRunsFollow },
   { id: "no-active-backfill", title: "No backfill is active", judge: dags.haveNoBackfill },
+  { id: "whole-chains", title: "Nobody is tied to DAGs that stay", judge: dags.leaveNobodyBehind },
   { id: "pools", title: "The target has their pools", judge: dags.havePools },
   { id: "secrets-used", title: "Connections and variables", judge: environments.secretsCanNotBeTold },
   { id: "history-copied", title: "Their history was copied", judge: environments.historyIsCopied },

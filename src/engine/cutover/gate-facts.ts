@@ -8,9 +8,13 @@ import { allLanes, type MigrationJob } from "../copy/copy-context.ts";
 import { type Base, readBase } from "../sync/base.ts";
 import { NO_ID_RULES } from "../translate/translate.ts";
 import type { SideName } from "./automated-run.ts";
+import { readSwitches } from "./cutover-ledger.ts";
 import { type DagInCode, readDagsInCode } from "./gate-code.ts";
 import { type DagPreview, previewForGate, scheduleBefore } from "./gate-preview.ts";
 import type { ReadSide } from "./gate-side.ts";
+import { readTies } from "./read-wave-facts.ts";
+import { hasSetOut } from "./switch-state.ts";
+import type { Tie } from "./ties.ts";
 
 /** What a gate is read from. */
 export interface GateInput {
@@ -65,6 +69,8 @@ export interface GateFacts {
   readonly health: HealthFacts;
   readonly now: Date;
   readonly targetPools: ReadonlySet<string>;
+  /** Ties of these DAGs to others that stay on the source. */
+  readonly tiesToOthers: readonly Tie[];
   /** What was copied from this source, or why nothing can be brought after it. */
   readonly base: Pick<Base, "run" | "at" | "selection"> | ProblemReport;
   /** Entities that can be brought back from the target. */
@@ -91,6 +97,7 @@ export async function readGateFacts(input: GateInput): Promise<GateFacts> {
     health,
     now: input.now(),
     targetPools: await readPools(input.targetSession),
+    tiesToOthers: await readTiesToOthers(input),
     base: await readBaseOrWhy(input),
     wayBack: wayBackOf(input.sides),
   };
@@ -101,13 +108,13 @@ async function openSide(input: GateInput, name: SideName): Promise<ReadSide> {
   const session = name === "source" ? input.sourceSession : input.targetSession;
   const side = name === "source" ? input.sides.sourceSide : input.sides.targetSide;
   const states = await control.readDags(input.signal, input.dags);
-  const switches = await readSwitches(control, input.signal);
+  const switches = await readIntervals(control, input.signal);
   const reading = { release: control.release, ...(switches === undefined ? {} : { switches }) };
   const inCode = await readDagsInCode(session, { schema: side.release, reading, dagIds: input.dags });
   return { control, session, side, states: new Map(states.map((dag) => [dag.dagId, dag])), inCode, switches };
 }
 
-async function readSwitches(control: Control, signal: AbortSignal): Promise<Switches | undefined> {
+async function readIntervals(control: Control, signal: AbortSignal): Promise<Switches | undefined> {
   if (!control.can.readIntervalSwitches) return undefined;
   const { cron, delta } = await control.readIntervalSwitches(signal);
   if (cron === "unknown" || delta === "unknown") return undefined;
@@ -169,6 +176,15 @@ async function readHealthOfBoth({ source, target, signal, now }: GateInput): Pro
 async function readPools(target: Session): Promise<ReadonlySet<string>> {
   const rows = await target.query<{ pool: string }>("select pool from slot_pool where pool is not null");
   return new Set(rows.map(({ pool }) => pool));
+}
+
+async function readTiesToOthers({ sourceSession, targetSession, sides, dags }: GateInput): Promise<readonly Tie[]> {
+  const there = (await readSwitches(targetSession, sides.identity)).filter(hasSetOut).map(({ dagId }) => dagId);
+  const going = new Set(dags);
+  const gone = new Set([...dags, ...there]);
+  return (await readTies(sourceSession, sides.sourceSide.release)).filter(
+    ({ from, to }) => (going.has(from) && !gone.has(to)) || (going.has(to) && !gone.has(from)),
+  );
 }
 
 async function readBaseOrWhy({ targetSession, sides, target }: GateInput): Promise<GateFacts["base"]> {

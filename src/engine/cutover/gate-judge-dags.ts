@@ -1,5 +1,6 @@
 import type { GateDag, GateFacts } from "./gate-facts.ts";
 import { countDags, type Judged, judgeEach } from "./gate-judged.ts";
+import { describeTie } from "./waves.ts";
 
 /** Of one file. */
 const MOST_NAMES = 5;
@@ -61,6 +62,24 @@ export function haveNoBackfill({ dags }: GateFacts): Judged {
     red: "backfills are active",
     next: ["wait for their end, or cancel them in Airflow"],
   });
+}
+
+/** A warning: the owner may know that nothing is missed. */
+export function leaveNobodyBehind({ dags, tiesToOthers }: GateFacts): Judged {
+  if (tiesToOthers.length === 0) return { state: "green", what: "no DAG is tied to one that stays on the source" };
+  const going = new Set(dags.map(({ dagId }) => dagId));
+  const tied = [...new Set(tiesToOthers.flatMap(({ from, to }) => [from, to]).filter((id) => going.has(id)))];
+  const others = [...new Set(tiesToOthers.flatMap(({ from, to }) => [from, to]).filter((id) => !going.has(id)))];
+  return {
+    state: "note",
+    what: `${countDags(tied.length)} tied to ${countDags(others.length)} that stay on the source, where neither sees what the other does`,
+    dags: tied,
+    details: tiesToOthers.map(describeTie),
+    next: [
+      `switch them together: --dag ${others.slice(0, MOST_NAMES).join(" --dag ")}`,
+      "crosswind waves keeps them together",
+    ],
+  };
 }
 
 /** The default pool can not be deleted. */

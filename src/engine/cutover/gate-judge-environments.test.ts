@@ -23,6 +23,7 @@ function facts(source: Differences, target: Differences, apartMs = 0): GateFacts
     health: { source: aHealth(source), target: aHealth(target), apartMs },
     now: new Date(AT),
     targetPools: new Set(),
+    tiesToOthers: [],
     base: { code: "SYNC_NOTHING_COPIED", what: "", safe: "", next: [], retry: "after-fix" },
     wayBack: new Set(["dag_run", "task_instance"]),
   };

@@ -76,13 +76,16 @@ export async function readWaveFacts(session: Session, options: WaveFactsOptions)
   };
 }
 
+/** Ties that DAG files make, and not the slots of a pool. */
+export async function readTies(session: Session, release: Release): Promise<readonly Tie[]> {
+  const ties: Tie[] = [...assetTies(await readAssetUses(session, release))];
+  for await (const { dagId, data } of readSerializedDags(session, release)) ties.push(...tiesOf(dagId, data).ties);
+  return ties;
+}
+
 /** Ties by which what happens in one DAG makes a run of another. */
 export async function readStartingTies(session: Session, release: Release): Promise<readonly Tie[]> {
-  const ties: Tie[] = [...assetTies(await readAssetUses(session, release))];
-  for await (const { dagId, data } of readSerializedDags(session, release)) {
-    ties.push(...tiesOf(dagId, data).ties.filter(({ kind }) => kind === "starts"));
-  }
-  return ties;
+  return (await readTies(session, release)).filter(({ kind }) => kind === "starts" || kind === "asset");
 }
 
 function parseDag(dagId: string, data: unknown, { release, now }: WaveFactsOptions): Parsed {
