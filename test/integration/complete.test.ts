@@ -1,11 +1,11 @@
 import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { anEnvironment, migrate } from "../support/an-environment.ts";
+import { anEnvironment } from "../support/an-environment.ts";
+import { aMigratedEnvironment } from "../support/migrated-environment.ts";
 
 test("a migration is ended with its evidence, and nothing of ours stays in the databases", async () => {
-  await using environment = await anEnvironment();
-  await migrate(environment);
+  await using environment = await aMigratedEnvironment();
   const { target, folder } = environment;
 
   const asked = await environment.run(["complete", "--json"]);
@@ -26,8 +26,7 @@ test("a migration is ended with its evidence, and nothing of ours stays in the d
 });
 
 test("differences keep a migration open, until somebody accepts them with a reason that is kept", async () => {
-  await using environment = await anEnvironment();
-  await migrate(environment);
+  await using environment = await aMigratedEnvironment();
   await environment.target.query("update task_instance set hostname = 'changed here' where dag_id = 'cw_mapped'");
 
   const refused = await environment.run(["complete", "--yes", "--json"]);
@@ -49,8 +48,7 @@ test("a target without a migration has nothing to end", async () => {
 });
 
 test("the record of another source in the same target stays", async () => {
-  await using environment = await anEnvironment();
-  await migrate(environment);
+  await using environment = await aMigratedEnvironment();
   const { target } = environment;
   await target.query(
     "insert into crosswind.run (id, source) values ('00000000-0000-0000-0000-000000000001', 'another system/1')",

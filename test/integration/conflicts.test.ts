@@ -1,14 +1,8 @@
 import { expect, test } from "vitest";
-import { anEnvironment, type Environment, type OpenDatabase } from "../support/an-environment.ts";
+import { anEnvironment, type OpenDatabase } from "../support/an-environment.ts";
+import { aMigratedEnvironment } from "../support/migrated-environment.ts";
 
 const RUN = "dag_id = 'cw_scheduled' and run_id = (select min(run_id) from dag_run where dag_id = 'cw_scheduled')";
-
-async function aCopiedEnvironment(): Promise<Environment> {
-  const environment = await anEnvironment();
-  await environment.plan();
-  expect(await environment.apply()).toMatchObject({ code: 0 });
-  return environment;
-}
 
 /** Everything that a test of what stays compares: secrets are left out, they are encrypted anew. */
 async function content(target: OpenDatabase): Promise<readonly unknown[]> {
@@ -22,7 +16,7 @@ async function content(target: OpenDatabase): Promise<readonly unknown[]> {
 }
 
 test("keep-target: what the target has stays, with all that hangs on its runs, and verify knows it", async () => {
-  await using environment = await aCopiedEnvironment();
+  await using environment = await aMigratedEnvironment();
   const { target } = environment;
   // Without the ledger all of it is somebody else's.
   await target.query(
@@ -108,7 +102,7 @@ test("replace: the target's objects and runs become the source's, under the ids 
 });
 
 test("two sources go into one target one after the other, each verified against its own", async () => {
-  await using first = await aCopiedEnvironment();
+  await using first = await aMigratedEnvironment();
   await using second = await anEnvironment();
   const tables = await second.source.query<{ name: string; column: string }>(
     `select table_name as name, column_name as column from information_schema.columns

@@ -4,6 +4,7 @@ import { addRun } from "../support/add-run.ts";
 import { aFernetKey, anEnvironment, type Environment, migrate, type Ran } from "../support/an-environment.ts";
 import { freshDatabase } from "../support/database.ts";
 import { differencesToFreshCopy } from "../support/fresh-copy.ts";
+import { aMigratedEnvironment } from "../support/migrated-environment.ts";
 
 const LIKE = { dag: "cw_scheduled", run: "scheduled__2024-03-01T00:00:00+00:00" } as const;
 
@@ -27,14 +28,8 @@ function written({ json }: Ran): readonly string[] {
     .map(({ entity, inserted, updated }) => `${entity} +${inserted} ~${updated}`);
 }
 
-async function aMigrated(): Promise<Environment> {
-  const environment = await anEnvironment();
-  await migrate(environment);
-  return environment;
-}
-
 test("a delta brings what a working source did, and a second one finds nothing more", async () => {
-  await using environment = await aMigrated();
+  await using environment = await aMigratedEnvironment();
   const { source } = environment;
   await addRun(source, { dag: "cw_scheduled", run: "new_and_done", state: "success", like: LIKE });
   await addRun(source, { dag: "born_since", run: "new_and_done", state: "success", like: LIKE });
@@ -67,7 +62,7 @@ test("a delta brings what a working source did, and a second one finds nothing m
 });
 
 test("a run that was left out comes whole when it has ended, with its early rows", async () => {
-  await using environment = await aMigrated();
+  await using environment = await aMigratedEnvironment();
   const { source, target } = environment;
   await source.query(
     "update dag_run set state = 'success', end_date = now() where dag_id = 'seed_open' and run_id = 'manual__running'",
@@ -82,7 +77,7 @@ test("a run that was left out comes whole when it has ended, with its early rows
 });
 
 test("a run that is open again stays as it was until it ends", async () => {
-  await using environment = await aMigrated();
+  await using environment = await aMigratedEnvironment();
   const { source, target } = environment;
   const run = "dag_id = 'cw_mapped' and run_id = 'manual__mapped'";
   await source.query(`update dag_run set state = 'running', end_date = null where ${run}`);
@@ -117,7 +112,7 @@ test("a DAG that is selected since comes whole; without --reselect it stays away
 });
 
 test("what is deleted on the source is kept and told, or carried over on request", async () => {
-  await using environment = await aMigrated();
+  await using environment = await aMigratedEnvironment();
   const { source, target } = environment;
   for (const sql of [
     "delete from xcom where dag_id = 'cw_scheduled' and run_id like '%03-02%'",
@@ -176,7 +171,7 @@ test("rows of transactions and savepoints that were open at the mark come, whate
 });
 
 test.for(["vacuum freeze", "vacuum full"])("changes are found after a %s", async (vacuum) => {
-  await using environment = await aMigrated();
+  await using environment = await aMigratedEnvironment();
   const { source } = environment;
   await source.query("update task_instance set hostname = 'changed since' where dag_id = 'cw_mapped'");
   await addRun(source, { dag: "cw_scheduled", run: "new_and_done", state: "success", like: LIKE });
@@ -188,7 +183,7 @@ test.for(["vacuum freeze", "vacuum full"])("changes are found after a %s", async
 });
 
 test("rows of a DAG that is live on the target are left alone", async () => {
-  await using environment = await aMigrated();
+  await using environment = await aMigratedEnvironment();
   const { source, target } = environment;
   await target.query(
     "insert into crosswind.dag_owner (source, dag_id, owner) select source, 'cw_mapped', 'target' from crosswind.run limit 1",
@@ -212,7 +207,7 @@ test("rows of a DAG that is live on the target are left alone", async () => {
 });
 
 test("an object of the target's own is not overwritten by a new one of the source: it is told", async () => {
-  await using environment = await aMigrated();
+  await using environment = await aMigratedEnvironment();
   const { source, target } = environment;
   await target.query("insert into variable (key, val, is_encrypted) values ('both', 'the target''s', false)");
   await source.query("insert into variable (key, val, is_encrypted) values ('both', 'the source''s', false)");
@@ -245,7 +240,7 @@ test("without a copy, from another source, or while one is unfinished there is n
 });
 
 test("with another key of the target nothing is written: its secrets would be lost", async () => {
-  await using environment = await aMigrated();
+  await using environment = await aMigratedEnvironment();
   const { source, target } = environment;
   await source.query(
     "update variable set val = (select val from variable where key = 'seed_text') where key = 'seed_json'",

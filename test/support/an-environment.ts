@@ -63,6 +63,10 @@ export interface EnvironmentOptions {
   readonly target?: Fixture;
   /** Default: the state is kept in a database of its own on the test cluster; `embedded`: in `.crosswind/` of the folder. */
   readonly state?: "cluster" | "embedded";
+  /** Databases to copy instead of fixtures. */
+  readonly templates?: { readonly source: string; readonly target: string };
+  /** Default: a key of its own. */
+  readonly targetKey?: string;
   /** More lines of `crosswind.yaml`. */
   readonly config?: string;
 }
@@ -82,15 +86,16 @@ export async function anEnvironment(options: EnvironmentOptions = {}): Promise<E
   await using resources = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "crosswind-test-"));
   resources.defer(() => rm(folder, { recursive: true, force: true }));
-  const source = resources.use(await openFixture(options.source ?? "airflow-2.10.5"));
-  const target = resources.use(await openFixture(options.target ?? "airflow-3.3.2-empty"));
-  const state = resources.use(await openFixture("nothing"));
+  const { templates, source: from = "airflow-2.10.5", target: to = "airflow-3.3.2-empty" } = options;
+  const source = resources.use(await openCopy(templates?.source ?? (await templateOf(from))));
+  const target = resources.use(await openCopy(templates?.target ?? (await templateOf(to))));
+  const state = resources.use(await openCopy(undefined));
   const variables = {
     SOURCE_DATABASE_URL: source.url,
     TARGET_DATABASE_URL: target.url,
     STATE_DATABASE_URL: state.url,
     SOURCE_FERNET_KEY: await recordedFernetKey(),
-    TARGET_FERNET_KEY: aFernetKey(),
+    TARGET_FERNET_KEY: options.targetKey ?? aFernetKey(),
   };
   const writeConfig = (text: string) => writeFile(join(folder, "crosswind.yaml"), text);
   await writeConfig(configText(options));
@@ -141,8 +146,8 @@ function configText({ state = "cluster", config = "" }: EnvironmentOptions): str
   ].join("\n");
 }
 
-async function openFixture(fixture: Fixture): Promise<OpenDatabase> {
-  const database = await freshDatabase(fixture === "nothing" ? {} : { template: await templateOf(fixture) });
+async function openCopy(template: string | undefined): Promise<OpenDatabase> {
+  const database = await freshDatabase(template === undefined ? {} : { template });
   const query = async <R extends Row>(sql: string, values: readonly unknown[] = []): Promise<readonly R[]> => {
     // Connected for one statement: an open session of a test would keep the target's indexes on.
     const client = new Client({ connectionString: database.url });
@@ -162,7 +167,8 @@ async function openFixture(fixture: Fixture): Promise<OpenDatabase> {
   return { ...database, query, urlAs };
 }
 
-async function templateOf(fixture: Exclude<Fixture, "nothing">): Promise<string> {
+async function templateOf(fixture: Fixture): Promise<string | undefined> {
+  if (fixture === "nothing") return undefined;
   const path = join(FIXTURES, `${fixture}.sql.gz`);
   const hash = createHash("sha256")
     .update(await readFile(path))
