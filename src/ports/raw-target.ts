@@ -107,6 +107,8 @@ export interface UploadLedger {
   /** Adds to it what came with a chunk: for ledgers that are not in the target's own server. */
   add(claim: UploadClaim, ledger: KeptLedger): Promise<void>;
   readRun(id: string): Promise<KeptRun | undefined>;
+  /** Removes it with everything in it. */
+  remove(): Promise<void>;
 }
 
 /** A metadata database that is no Postgres and takes rows. */

@@ -26,6 +26,11 @@ export async function aMariadbTarget(server: MariadbServer, options: TargetOptio
   return { ...database, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
+/** What a database is called in staging. */
+export function addressOf(url: string): string {
+  return url.replace(/^mysql\+pymysql:\/\/([^:]+):[^@]*@/, "mysql://$1@");
+}
+
 /** An environment whose target is a MariaDB. What was landed of it goes at the end of the scope. */
 export async function aMariadbTargetEnvironment(
   target: TestMariadb,
@@ -42,7 +47,7 @@ export async function aMariadbTargetEnvironment(
       );
       return;
     }
-    const source = target.url.replace(/^mysql\+pymysql:\/\/([^:]+):[^@]*@/, "mysql://$1@");
+    const source = addressOf(target.url);
     const names = await inner.state.query<{ name: string }>(
       "select datname as name from pg_database where starts_with(datname, $1)",
       [stagingName({ source })],

@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { gatherEvidence, liftEndDates, removeRecords } from "../../app/complete.ts";
+import { removeLanded } from "../../app/remove-landed.ts";
 import { notConfirmed } from "../../engine/complete/problems.ts";
 import { defineCommand } from "../command.ts";
 import { loadConfig } from "../config/load.ts";
@@ -46,7 +47,11 @@ export const completeCommand = defineCommand({
     await writeFile(resolve(world.cwd, files[1]), evidencePage(evidence));
     if (!yes) throw notConfirmed({ file: files[1] });
     await liftEndDates(config, evidence, signal);
-    return { value: { evidence, files, removed: await removeRecords(config, evidence.identity) } };
+    const { identity } = evidence;
+    const records = await removeRecords(config, identity);
+    const landed = await removeLanded(config, { identity, homeDir: dirname(configFile) });
+    const removed = landed.ledger ? [...records, "target" as const] : records;
+    return { value: { evidence, files, removed, stagings: landed.databases } };
   },
   view: completeView,
 });

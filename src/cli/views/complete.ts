@@ -10,6 +10,8 @@ export interface CompleteResult {
   readonly files: readonly string[];
   /** Sides whose records were removed. */
   readonly removed: readonly ("source" | "target")[];
+  /** Databases in staging that were removed. */
+  readonly stagings: number;
 }
 
 const sign = ({ isMet }: DecommissionStep): string => (isMet === undefined ? "·" : isMet ? "✓" : "✗");
@@ -22,12 +24,21 @@ function stepLines(step: DecommissionStep, width: number): readonly string[] {
   ];
 }
 
-function human({ evidence, files, removed }: CompleteResult, { width }: { readonly width: number }): string {
+function removedLine({ removed, stagings }: CompleteResult): string {
+  const parts = [
+    ...removed.map((side) => `the schema crosswind of the ${side}`),
+    ...(stagings === 0 ? [] : [`${count(stagings)} databases in staging`]),
+  ];
+  return `Removed: ${parts.length === 0 ? "nothing" : parts.join(", ")}.`;
+}
+
+function human(result: CompleteResult, { width }: { readonly width: number }): string {
+  const { evidence, files } = result;
   const { verified } = evidence;
   return [
     `${count(verified.rows)} rows compared, ${count(verified.differences)} differences.`,
     `Evidence: ${files.join(" and ")}`,
-    `Removed: ${removed.length === 0 ? "nothing" : removed.map((side) => `the schema crosswind of the ${side}`).join(", ")}.`,
+    removedLine(result),
     "",
     "Before the source is switched off:",
     ...evidence.decommission.flatMap((step) => stepLines(step, width)),

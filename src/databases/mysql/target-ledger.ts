@@ -133,6 +133,10 @@ export class MysqlLedger implements UploadLedger {
     return { mirror: textOf(row["mirror"]), ...(summary === "" ? {} : { summary }) };
   }
 
+  async remove(): Promise<void> {
+    await this.#use((connection) => ask(connection, `drop database if exists ${quoted(ledgerName(this.#schema))}`));
+  }
+
   async write(run: KeptRun & { readonly id: string }, { tables }: KeptLedger): Promise<void> {
     await this.#use(async (connection) => {
       const [id, mirror, summary] = [run.id, run.mirror, run.summary ?? null].map((value) => connection.escape(value));

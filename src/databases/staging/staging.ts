@@ -59,6 +59,11 @@ async function onServer(server: Secret, name: string): Promise<Secret> {
   return new Secret(url.href);
 }
 
+async function openStagingServer(homeDir: string, resources: AsyncDisposableStack) {
+  const options = { name: "staging", homeDir, host: thisHost("durable"), settings: SETTINGS };
+  return resources.use(await openEmbeddedPostgres(options));
+}
+
 /**
  * Opens the database that a source is landed in, and makes it where it is not there yet.
  *
@@ -69,10 +74,7 @@ export async function openStaging(options: StagingOptions): Promise<Staging> {
   const name = stagingName(options);
   let url: Secret;
   if (options.server === undefined) {
-    const { homeDir } = options;
-    const server = resources.use(
-      await openEmbeddedPostgres({ name: "staging", homeDir, host: thisHost("durable"), settings: SETTINGS }),
-    );
+    const server = await openStagingServer(options.homeDir, resources);
     url = await onServer(new Secret(server.url("postgres")), name);
   } else {
     url = await onServer(options.server, name);
@@ -82,14 +84,34 @@ export async function openStaging(options: StagingOptions): Promise<Staging> {
   return { url, database, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-/** Drops the databases of a source whose purpose begins like that; those that are in use stay. Called on another database of the same server. */
+/** Drops the databases of a source whose purpose begins like that, and gives how many; those that are in use stay. Called on another database of the same server. */
 export async function dropStagings(
   on: Database,
-  { source, purpose }: Required<Pick<StagingOptions, "source" | "purpose">>,
-) {
+  { source, purpose }: Pick<StagingOptions, "source" | "purpose">,
+): Promise<number> {
   const rows = await on.query<{ name: string }>(
     "select datname as name from pg_database where starts_with(datname, $1)",
-    [stagingName({ source, purpose })],
+    [stagingName({ source, ...(purpose === undefined ? {} : { purpose }) })],
   );
-  for (const { name } of rows) await on.query(`drop database if exists "${name}"`).catch(() => undefined);
+  let dropped = 0;
+  for (const { name } of rows) {
+    const isGone = await on.query(`drop database if exists "${name}"`).then(
+      () => true,
+      () => false,
+    );
+    if (isGone) dropped++;
+  }
+  return dropped;
+}
+
+/** Drops every database that was made for a source in staging, and gives how many. Throws the problems of the connection and those of the embedded Postgres. */
+export async function removeStagings({
+  source,
+  server,
+  homeDir,
+}: Pick<StagingOptions, "source" | "server" | "homeDir">): Promise<number> {
+  await using resources = new AsyncDisposableStack();
+  const url = server ?? new Secret((await openStagingServer(homeDir, resources)).url("postgres"));
+  await using database = openPostgres({ url, name: "staging", maxSessions: 1 });
+  return await dropStagings(database, { source });
 }

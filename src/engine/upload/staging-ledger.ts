@@ -52,6 +52,10 @@ export class StagingLedger implements UploadLedger {
     });
   }
 
+  async remove(): Promise<void> {
+    await this.#use((session) => session.query("drop schema crosswind_kept cascade"));
+  }
+
   async write(run: KeptRun & { readonly id: string }, { tables }: KeptLedger): Promise<void> {
     await this.#use((session) =>
       session.transaction(async () => {

@@ -1,11 +1,12 @@
 import { expect, test } from "vitest";
 import { parseFernetKeys } from "../../../src/airflow/codecs/index.ts";
+import { stagingName } from "../../../src/databases/staging/staging.ts";
 import { Secret } from "../../../src/domain/secret.ts";
 import { anEnvironment, migrate, type OpenDatabase } from "../../support/an-environment.ts";
 import { compareWithMariadb } from "../../support/compare-mariadb.ts";
 import { fitForMariadb } from "../../support/fit-for-mariadb.ts";
 import { aMariadb } from "../../support/mariadb.ts";
-import { aMariadbTarget, aMariadbTargetEnvironment } from "../../support/mariadb-target.ts";
+import { addressOf, aMariadbTarget, aMariadbTargetEnvironment } from "../../support/mariadb-target.ts";
 import { onEachServer } from "../../support/mysql-servers.ts";
 
 /** Values that a careless way from one database to the other breaks. */
@@ -74,13 +75,23 @@ onEachServer((at) => {
     await using target = await aMariadbTarget(server);
     await using environment = await aMariadbTargetEnvironment(target, { source: "nothing" });
 
-    await migrate(environment, { SOURCE_DATABASE_URL: source.url });
+    const env = { SOURCE_DATABASE_URL: source.url };
+    await migrate(environment, env);
 
     const [there] = await target.query("select count(*) as n from task_instance");
     const [copied] = await source.query(
       "select count(*) as n from task_instance t join dag_run r using (dag_id, run_id) where r.state in ('success', 'failed')",
     );
     expect(there?.["n"]).toBe(copied?.["n"]);
+    // Ended, nothing of ours stays: neither the ledger nor what was landed of both sides.
+    const completed = await environment.run(["complete", "--yes", "--json"], { env });
+    expect(completed.code, completed.output).toBe(0);
+    expect(completed.json["removed"]).toEqual(["target"]);
+    expect(completed.json["stagings"]).toBe(2);
+    const names = [source, target].map(({ url }) => stagingName({ source: addressOf(url) }));
+    const landed = "select datname from pg_database, unnest($1::text[]) name where starts_with(datname, name)";
+    expect(await environment.state.query(landed, [names])).toEqual([]);
+    expect(await target.query(`show databases like 'crosswind\\_${target.name}'`)).toEqual([]);
   }, 240_000);
 
   test("a copy from 2.10.5 to a 3.3.2 on MariaDB equals the copy to a 3.3.2 on Postgres", async () => {
