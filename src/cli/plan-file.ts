@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { z } from "zod";
 import type { Plan } from "../domain/plan.ts";
@@ -16,15 +17,20 @@ const planShape = z.looseObject({
   findings: z.array(z.looseObject({ code: z.string(), severity: z.enum(["blocker", "warning", "note"]) })),
 });
 
+/** Of what a plan says, however the file is indented. Keeps nobody from making another one; it tells what was changed in passing. */
+function digestOf(plan: Plan): string {
+  return createHash("sha256").update(JSON.stringify(plan)).digest("hex");
+}
+
 /** A plan is read whole into memory; a real one has a few dozen kilobytes. */
 const MOST_BYTES = 16 * 1024 * 1024;
 
 /** Saves a plan, readable by people, and by nobody else than its owner: it names DAGs, connections and hosts. */
 export async function writePlan(file: string, plan: Plan): Promise<void> {
-  await writeFile(file, `${JSON.stringify(plan, null, 2)}\n`, { mode: 0o600 });
+  await writeFile(file, `${JSON.stringify({ ...plan, digest: digestOf(plan) }, null, 2)}\n`, { mode: 0o600 });
 }
 
-/** Reads a saved plan. Throws PLAN_UNREADABLE for a missing file or anything that is no plan. */
+/** Reads a saved plan. Throws PLAN_UNREADABLE for a missing file or anything that is no plan, PLAN_EDITED for one that was changed since. */
 export async function readPlan(file: string): Promise<Plan> {
   let text: string;
   try {
@@ -50,5 +56,7 @@ export async function readPlan(file: string): Promise<Plan> {
     const first = parsed.error.issues[0];
     throw problems.planUnreadable({ file, reason: `${first?.path.join(".") ?? ""} ${first?.message ?? "is wrong"}` });
   }
-  return json as Plan;
+  const { digest, ...plan } = json as Plan & { readonly digest?: unknown };
+  if (digest !== digestOf(plan)) throw problems.planEdited({ file });
+  return plan;
 }

@@ -27,3 +27,14 @@ export const wavesFileUnusable = defineProblem<{ file: string; reason: string }>
   next: () => ["name another one: crosswind waves -o FILE, crosswind waves --check FILE"],
   retry: "after-fix",
 });
+
+export const planEdited = defineProblem<{ file: string }>({
+  code: "PLAN_EDITED",
+  what: ({ file }) => `the plan ${file} is not as it was made: its digest is another one.`,
+  safe: () => "nothing was written on either side.",
+  next: () => [
+    "plan again, with what is to be otherwise as options: crosswind plan --help lists them",
+    "or take the file as it was made",
+  ],
+  retry: "after-fix",
+});

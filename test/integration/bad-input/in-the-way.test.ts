@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
 import { aFernetKey, anEnvironment, type Environment } from "../../support/an-environment.ts";
@@ -138,4 +138,21 @@ test("a file that is no plan is refused", async () => {
 
   expect(refused.map((each) => [each.code, each.problem?.code])).toEqual(refused.map(() => [1, "PLAN_UNREADABLE"]));
   refused.forEach(expectComplete);
+});
+
+test("a plan that was edited by hand is refused, and one that was only indented anew is not", async () => {
+  await using environment = await anEnvironment({ source: "airflow-2.10.5-empty" });
+  const file = join(environment.folder, "crosswind.plan.json");
+  await environment.plan();
+  const plan = JSON.parse(await readFile(file, "utf8")) as object;
+  const edited = { ...plan, acceptsLoss: true };
+
+  await writeFile(file, JSON.stringify(edited));
+  const refused = await environment.apply();
+  await writeFile(file, JSON.stringify(plan));
+  const applied = await environment.apply();
+
+  expect([refused.code, refused.problem?.code], refused.output).toEqual([1, "PLAN_EDITED"]);
+  expectComplete(refused);
+  expect(applied.code, applied.output).toBe(0);
 });
