@@ -18,7 +18,7 @@ export interface DatabaseControlOptions {
   readonly database: Database;
   /** The release that stands for its schema. */
   readonly release: Release;
-  /** How long one statement may take, in milliseconds; kept by the server, also when this process is gone. Default 10,000. What it writes may be written up to {@link COMMIT_MS} later. */
+  /** How long one statement may take, in milliseconds; kept by the server, also when this process is gone. Default 7,000. What it writes may be written up to {@link COMMIT_MS} later. */
   readonly deadlineMs?: number;
 }
 
@@ -57,7 +57,7 @@ class DatabaseControl implements port.Control {
   readonly #database: Database;
   readonly #writes: Writes;
 
-  constructor({ side, database, release, deadlineMs = 10_000 }: DatabaseControlOptions) {
+  constructor({ side, database, release, deadlineMs = 7000 }: DatabaseControlOptions) {
     this.label = `${side} (Airflow ${release}, database ${database.address})`;
     this.release = release;
     this.#statementMs = Math.floor(deadlineMs);

@@ -1,4 +1,12 @@
-import type { SourceUse } from "./evidence.ts";
+/** How the source has been used of late: whether it may be switched off. */
+export interface SourceUse {
+  /** When the newest run of the source ended or began, ISO 8601; null where it has none. */
+  readonly lastRunAt: string | null;
+  /** DAGs that are not paused. */
+  readonly unpausedDags: readonly string[];
+  /** People and services in the audit log of the last days, with how often. */
+  readonly callers: readonly { readonly who: string; readonly events: number }[];
+}
 
 /** One thing to have before the source is switched off. */
 export interface DecommissionStep {

@@ -3,17 +3,7 @@ import type { Session } from "../../ports/database.ts";
 import { type MigrationStatus, readStatus } from "../copy/read-status.ts";
 import { type RecordedEvent, readRecord, readSwitches } from "../cutover/cutover-ledger.ts";
 import type { DagSwitch } from "../cutover/switch-state.ts";
-import { type DecommissionStep, QUIET_DAYS } from "./decommission.ts";
-
-/** How the source has been used of late: whether it may be switched off. */
-export interface SourceUse {
-  /** When the newest run of the source ended or began, ISO 8601; null where it has none. */
-  readonly lastRunAt: string | null;
-  /** DAGs that are not paused. */
-  readonly unpausedDags: readonly string[];
-  /** People and services in the audit log of the last days, with how often. */
-  readonly callers: readonly { readonly who: string; readonly events: number }[];
-}
+import { type DecommissionStep, QUIET_DAYS, type SourceUse } from "./decommission.ts";
 
 /** How often values of a column were kept in another form, and why. */
 export interface ChangedValues {
