@@ -45,8 +45,8 @@ export interface SchedulingAirflow extends AsyncDisposable {
   readonly api: AirflowApi | undefined;
   /** Rows of a query on its metadata database. */
   readonly query: <Row>(sql: string, values?: readonly unknown[]) => Promise<readonly Row[]>;
-  /** Waits until these DAGs are parsed, and fails on an import error. */
-  readonly parsed: (dagIds: readonly string[]) => Promise<void>;
+  /** Waits until these DAGs are parsed, three minutes at most by default, and fails on an import error. */
+  readonly parsed: (dagIds: readonly string[], timeoutMs?: number) => Promise<void>;
   /** Throws, with its output, when a service has ended. */
   readonly assertAlive: () => Promise<void>;
   readonly scheduler: Service;
@@ -214,7 +214,7 @@ function reading(url: string, services: readonly Service[], isParsed: string): R
     assertAlive,
     query: (sql, values) => query(url, sql, values),
     tails: async () => (await Promise.all(services.map((each) => each.tail()))).join("\n"),
-    parsed: async (dagIds) => {
+    parsed: async (dagIds, timeoutMs = 180_000) => {
       const probe = async (): Promise<true | undefined> => {
         await assertAlive();
         const [error] = await query<{ stacktrace: string }>(url, "select stacktrace from import_error");
@@ -222,7 +222,7 @@ function reading(url: string, services: readonly Service[], isParsed: string): R
         const found = await query(url, `select from dag where dag_id = any($1) and ${isParsed}`, [dagIds]);
         return found.length === dagIds.length ? true : undefined;
       };
-      await waitFor(probe, { timeoutMs: 180_000, describe: () => `not all parsed: ${dagIds.join(", ")}` });
+      await waitFor(probe, { timeoutMs, describe: () => `not all parsed: ${dagIds.join(", ")}` });
     },
   };
 }
