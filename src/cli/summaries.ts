@@ -5,7 +5,7 @@ export const SUMMARIES: Readonly<Record<string, string>> = {
   init: "write a configuration; asks on a terminal, takes flags elsewhere",
   doctor: "check connections, rights, releases and keys of both sides; changes nothing",
   plan: "read both sides and save what an apply would change; changes nothing",
-  apply: "do what a saved plan says; run it again to go on after any interruption",
+  apply: "do what a saved plan says; run it again to go on after any interruption, or to watch it",
   status: "show what was copied so far, by which runs, and what is still to be put back",
   sync: "bring what changed on the source since the last copy; repeat it as often as you like",
   cutover:
@@ -15,6 +15,15 @@ export const SUMMARIES: Readonly<Record<string, string>> = {
   cancel: "give up the switches that are under way: both sides as they were before them; what was copied stays",
   verify: "compare every copied row with the source's; changes nothing, unless with --repair",
   waves: "group DAGs that belong together into waves, least at stake first; or check an edited file of waves",
-  continuity: "check that every scheduled tick ran exactly once across both sides; changes nothing",
+  "drain-policy": "write the module for airflow_local_settings that lets DAGs without gaps end with their newest run",
+  continuity:
+    "check that every scheduled tick ran exactly once across both sides; changes nothing unless told to add what was missed",
+  worker: "take part in runs of the configured environments, from any machine, until it is stopped",
+  "runs list": "show the runs of the state database: who began them, when, and what became of them",
+  "runs show": "show a run with its audit trail: who did what, when and from where",
+  "runs pause": "let the chunks under way end, and begin none until it is resumed",
+  "runs resume": "let a run go on that was paused, stopped or has failed; a worker takes it up, or the next apply",
+  "runs cancel":
+    "end a run for good: nothing of it is begun any more, indexes and keys are put back; what was copied stays",
   "config show": "show each setting and where it came from; prints no secret",
 };
