@@ -6,6 +6,7 @@ import type { EventSink } from "../domain/run-event.ts";
 import { type CopySummary, defineApply, type ExpectedRows } from "../engine/copy/apply.ts";
 import type { CopyJob } from "../engine/copy/copy-context.ts";
 import { endSessions } from "../engine/copy/end-sessions.ts";
+import { assertEnded } from "../engine/copy/set-back.ts";
 import type { RunDefinition } from "../ports/durable.ts";
 import type { Ended, OpenedRun } from "../runs/dbos-runs.ts";
 import type { Role } from "../runs/executors.ts";
@@ -140,6 +141,7 @@ export async function carryCopy(
     await using run = opened ?? (await openRun(participation, "carrier"));
     const signal = AbortSignal.any([participation.signal, definition.snapshotTooOld]);
     const ended = await carryOnce(definition, { opened: run, participation, limits, signal });
+    if (ended.state === "done" && ended.wasDone) await assertEnded(job.target, job.run);
     if (ended.state === "done" || participation.signal.aborted) return ended;
     await records.withdraw(plan.id);
     onEvent({ kind: "snapshot-renewed" });

@@ -7,6 +7,7 @@ import { compareDefinitions, type TakenOff, takeOffIndexes } from "./indexes.ts"
 import { finishRun } from "./ledger.ts";
 import { loadHistory } from "./load-history.ts";
 import { buildIndex, checkTable, type TableCheck } from "./restore-indexes.ts";
+import { assertAllThere } from "./set-back.ts";
 
 /** What an apply did, per entity, from the ledger. */
 export interface CopySummary {
@@ -73,10 +74,11 @@ async function takeOff(run: CopyRun, expected: ExpectedRows): Promise<void> {
   run.job.onEvent({ kind: "taken-off", names });
 }
 
-async function finish(run: CopyRun): Promise<CopySummary> {
+async function finish(run: CopyRun, chunks: readonly ChunkSpec[]): Promise<CopySummary> {
   const { job } = run;
   job.onEvent({ kind: "phase", phase: "finish" });
   await using target = await job.target.session();
+  await assertAllThere(target, job.run, chunks);
   await compareDefinitions(target, job.run);
   await finishRun(target, job.run);
   return await readSummary(job);
@@ -153,7 +155,7 @@ export function defineApply(job: CopyJob, { expected, maxSnapshotMs, notices }: 
         await durable.everyLife(async () => await notices?.loaded());
       };
       await loadHistory(durable, run, { chunks, onLoaded });
-      return await durable.step("finish", () => finish(run));
+      return await durable.step("finish", () => finish(run, chunks));
     },
     ready: async () => void (await ready.promise),
     item: (item) => doItem(job, item, () => ready.promise),

@@ -64,6 +64,15 @@ export const applyUnderWay = defineProblem<{ where: string; command: string }>({
   retry: "after-fix",
 });
 
+export const targetSetBack = defineProblem<{ what: string }>({
+  code: "TARGET_SET_BACK",
+  what: ({ what }) =>
+    `the target has lost ${what}: it was restored from an older backup since, or the migration was completed.`,
+  safe: () => "nothing was written by this command but what the plan says; what the target has was not removed.",
+  next: () => ["crosswind plan    makes a plan of what is missing there now; rows that are there are left alone"],
+  retry: "never",
+});
+
 export const lifeOver = defineProblem<{ run: string }>({
   code: "RUN_LIFE_OVER",
   what: ({ run }) => `run ${run} goes on from another read snapshot than this chunk was to be read from.`,
