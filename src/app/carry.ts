@@ -123,7 +123,13 @@ export interface Copy {
   readonly opened: OpenedRun;
 }
 
-/** Starts the run again, with a new read snapshot, for as long as it is stopped by the age of the old one only. */
+/** A standby that ends reads over and over makes no progress possible. */
+const MOST_LOST = 20;
+
+/**
+ * Starts the run again, with a new read snapshot, for as long as it is stopped by the age of the old one only, or by a standby that ended it: nothing
+ * that was copied is lost by that.
+ */
 export async function carryCopy(
   job: CopyJob,
   participation: Participation,
@@ -135,16 +141,21 @@ export async function carryCopy(
   await using limits = await keepLimits(participation, known?.limits ?? { source: {}, target: {} });
   const notices = { began: records.publish.bind(records, plan.id), loaded: () => records.loaded(plan.id) };
   const limited = limits === undefined ? job : { ...job, throttle: limits };
-  for (let opened: OpenedRun | undefined = first; ; opened = undefined) {
+  for (let opened: OpenedRun | undefined = first, lost = 0; ; opened = undefined) {
     await whileMayRead(participation, limits);
     await using definition = defineApply(limited, { expected, maxSnapshotMs, notices });
     await using run = opened ?? (await openRun(participation, "carrier"));
     const signal = AbortSignal.any([participation.signal, definition.snapshotTooOld]);
-    const ended = await carryOnce(definition, { opened: run, participation, limits, signal });
+    const ended = await carryOnce(definition, { opened: run, participation, limits, signal }).catch(
+      (error: unknown) => {
+        if (!isProblem(error) || error.code !== "DATABASE_READ_CANCELLED" || ++lost > MOST_LOST) throw error;
+        return { state: "stopped", reason: error.report.what } as const;
+      },
+    );
     if (ended.state === "done" && ended.wasDone) await assertEnded(job.target, job.run);
     if (ended.state === "done" || participation.signal.aborted) return ended;
     await records.withdraw(plan.id);
-    onEvent({ kind: "snapshot-renewed" });
+    onEvent({ kind: "snapshot-renewed", ...("reason" in ended ? { reason: ended.reason } : {}) });
   }
 }
 

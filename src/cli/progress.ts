@@ -50,7 +50,7 @@ function sentence(event: RunEvent): string {
     case "changed":
       return `${event.entity}.${event.field}: ${count(event.count)} ${event.change}`;
     case "snapshot-renewed":
-      return "the read snapshot of the source is as old as it may be: going on with a new one";
+      return `${event.reason ?? "the read snapshot of the source is as old as it may be"}: going on with a new one`;
     case "paused":
       return event.isPaused ? "paused: nothing new is begun until `crosswind runs resume`" : "resumed";
     case "following":

@@ -18,7 +18,8 @@ export type RunEvent =
       readonly isNew: boolean;
     }
   | { readonly kind: "taken-off"; readonly names: number }
-  | { readonly kind: "snapshot-renewed" }
+  /** `reason`: of a read snapshot that was lost; without it, it was too old. */
+  | { readonly kind: "snapshot-renewed"; readonly reason?: string }
   | { readonly kind: "paused"; readonly isPaused: boolean }
   | { readonly kind: "following"; readonly by: string }
   | { readonly kind: "restored"; readonly name: string }

@@ -1,8 +1,7 @@
 import { dirname } from "node:path";
 import { z } from "zod";
-import { openTargetStatus } from "../../app/sides.ts";
+import { readMigrationStatus } from "../../app/status.ts";
 import type { Config } from "../../domain/config.ts";
-import { readStatus } from "../../engine/copy/read-status.ts";
 import { type CommandContext, defineCommand } from "../command.ts";
 import { loadConfig } from "../config/load.ts";
 import { stateOption } from "../config/options.ts";
@@ -44,9 +43,7 @@ export const statusCommand = defineCommand({
     const flags = { state: given.state };
     const { config } = await loadConfig({ file: configFile, env: world.env, cwd: world.cwd, flags });
     if (given.follow) await follow(config, context);
-    await using target = await openTargetStatus(config, { homeDir: dirname(configFile) });
-    await using session = await target.session();
-    return { value: await readStatus(session) };
+    return { value: await readMigrationStatus(config, dirname(configFile)) };
   },
   view: statusView,
 });

@@ -1,4 +1,5 @@
-import type { MigrationStatus, RunStatus } from "../../engine/copy/read-status.ts";
+import type { ShownStatus } from "../../app/status.ts";
+import type { RunStatus } from "../../engine/copy/read-status.ts";
 import type { View } from "../command.ts";
 import { bytes, count, printable, table } from "./text.ts";
 
@@ -23,7 +24,7 @@ function runLine(run: RunStatus): readonly string[] {
 const MOST_NAMES = 10;
 
 /** `3 live: a, b, c`, a line for each state. */
-function switchLines({ switches }: MigrationStatus): readonly string[] {
+function switchLines({ switches }: ShownStatus): readonly string[] {
   const byState = Map.groupBy(switches, ({ state }) => state);
   const lines = [...byState].map(([state, dags]) => {
     const names = dags.slice(0, MOST_NAMES).map(({ dagId }) => printable(dagId));
@@ -33,7 +34,16 @@ function switchLines({ switches }: MigrationStatus): readonly string[] {
   return lines.length === 0 ? [] : ["DAGs:", ...lines, ""];
 }
 
-function human(status: MigrationStatus): string {
+function horizonLines({ heldHorizon }: ShownStatus): readonly string[] {
+  if (heldHorizon === undefined) return [];
+  const minutes = Math.floor(heldHorizon.seconds / 60);
+  const since = minutes === 0 ? `${heldHorizon.seconds} s` : `${minutes} min`;
+  return [
+    `The read snapshot on the source is ${since} old (${count(heldHorizon.transactions)} transactions): its server can not remove what was deleted since.`,
+  ];
+}
+
+function human(status: ShownStatus): string {
   const [newest] = status.runs;
   if (newest === undefined) return "Nothing was copied to this target yet. Next: crosswind plan";
   const right = "right" as const;
@@ -54,6 +64,7 @@ function human(status: MigrationStatus): string {
     table([{ title: "entity" }, { title: "rows", align: right }, { title: "chunks", align: right }], entities),
     "",
     ...switchLines(status),
+    ...horizonLines(status),
     ...(status.takenOff.length === 0
       ? []
       : [`${status.takenOff.length} indexes and keys are off: the next apply of the run's plan puts them back.`]),
@@ -64,4 +75,4 @@ function human(status: MigrationStatus): string {
 }
 
 /** The migration's state, for people and for programs. */
-export const statusView: View<MigrationStatus> = { human, json: (status) => status };
+export const statusView: View<ShownStatus> = { human, json: (status) => status };

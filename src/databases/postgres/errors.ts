@@ -18,6 +18,7 @@ const refused: Maker = (where, error) => problems.databaseRefused({ where, reaso
 const full: Maker = (where, error) => problems.diskFull({ where, reason: reasonOf(error) });
 const locked: Maker = (where, error) => problems.lockTimeout({ where, reason: reasonOf(error) });
 const cancelled: Maker = (where, error) => problems.statementCancelled({ where, reason: reasonOf(error) });
+const readEnded: Maker = (where, error) => problems.readCancelled({ where, reason: reasonOf(error) });
 const readOnly: Maker = (where, error) => problems.databaseReadOnly({ where, reason: reasonOf(error) });
 const forbidden: Maker = (where, error, statement) =>
   problems.roleLacksRights({ where, reason: reasonOf(error), grant: grantFor(where, error, statement) });
@@ -70,6 +71,9 @@ const REFUSED_WITHOUT_CODE = /^SASL: |password must be a string/;
 
 /** PgBouncer, which takes none of the settings that a session begins with. Source: its `src/client.c`; SQLSTATE 08P01. */
 const POOLED = /unsupported startup parameter/;
+
+/** A standby that ends a query, or a session that is idle in its transaction. Source: PostgreSQL, `ProcessRecoveryConflictInterrupt`. */
+const IN_THE_WAY = /due to conflict with recovery/;
 
 /** A setting that every session begins with, and that servers before 11 do not know. */
 const TOO_OLD = /unrecognized configuration parameter "jit"/;
@@ -134,6 +138,7 @@ export function toProblem(error: unknown, where: string, statement?: string): un
   const message = driver.message ?? "";
   const make =
     (POOLED.test(message) ? pooled : undefined) ??
+    (IN_THE_WAY.test(message) ? readEnded : undefined) ??
     makers[code] ??
     (code.length === 5 ? makers[code.slice(0, 2)] : undefined) ??
     (UNREACHABLE_WITHOUT_CODE.test(message) ? unreachable : undefined) ??

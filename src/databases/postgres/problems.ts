@@ -112,13 +112,21 @@ export const databaseReadOnly = defineProblem<{ where: string; reason: string }>
   retry: "after-fix",
 });
 
+export const readCancelled = defineProblem<{ where: string; reason: string }>({
+  code: "DATABASE_READ_CANCELLED",
+  what: ({ where, reason }) => `the standby at ${where} ended a read that was in the way of its primary: ${reason}.`,
+  safe: () => `the open transaction was rolled back; ${NOTHING}`,
+  next: () => [
+    "raise max_standby_streaming_delay of the standby, switch hot_standby_feedback on, or read from the primary",
+    "run the same command: it goes on where it stopped",
+  ],
+  retry: "automatic",
+});
+
 export const statementCancelled = defineProblem<{ where: string; reason: string }>({
   code: "DATABASE_STATEMENT_CANCELLED",
   what: ({ where, reason }) => `the server at ${where} ended a statement before it was done: ${reason}.`,
   safe: () => `the open transaction was rolled back; ${NOTHING}`,
-  next: () => [
-    "run the same command: it goes on where it stopped",
-    "a standby as the source: raise its max_standby_streaming_delay, or read from the primary",
-  ],
+  next: () => ["run the same command: it goes on where it stopped"],
   retry: "automatic",
 });

@@ -1,5 +1,6 @@
 import { hasLedger } from "../copy/ledger.ts";
 import { readTakenOff } from "../copy/restore-indexes.ts";
+import { readHeldHorizon } from "../probe/vacuum-horizon.ts";
 import { count, type Outcome, type SideCheck, type SideContext, someOf } from "./check.ts";
 
 /** A role without special rights sees the sessions of others, but not their kind; background workers have no user. */
@@ -68,9 +69,30 @@ async function checkTakenOff({ session }: SideContext): Promise<Outcome> {
   };
 }
 
+/** A snapshot of ours is renewed after an hour; what is older for long is worth a look, whoever has it. */
+const OLD_SECONDS = 3600;
+
+async function checkHorizon({ session }: SideContext): Promise<Outcome> {
+  const held = await readHeldHorizon(session);
+  if (held === undefined) return { status: "ok", detail: "no session that it shows keeps the server from cleaning up" };
+  const minutes = Math.ceil(held.seconds / 60);
+  const detail = `for ${held.who} the server keeps what was deleted in the last ${count(minutes, "minute")} (${count(held.transactions, "transaction")})`;
+  if (held.seconds < OLD_SECONDS) return { status: held.isOurs ? "note" : "ok", detail };
+  return {
+    status: "warning",
+    detail,
+    next: held.isOurs
+      ? [
+          "a copy renews its read snapshot after `snapshotMinutes`: lower it in crosswind.yaml, or end the process that is left over",
+        ]
+      : ["look for the session in pg_stat_activity (backend_xmin), and end it if nobody needs it"],
+  };
+}
+
 /** What else goes on in a database. */
 export const activityChecks: readonly SideCheck[] = [
   { id: "other-sessions", ofServer: true, title: "Other sessions", run: checkOtherSessions },
+  { id: "vacuum-horizon", ofServer: true, title: "Vacuum horizon", on: "source", run: checkHorizon },
   { id: "unpaused-dags", title: "DAGs", needsRelease: true, run: checkUnpaused },
   { id: "taken-off", title: "Indexes and constraints", on: "target", run: checkTakenOff },
 ];
