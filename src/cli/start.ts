@@ -12,6 +12,12 @@ function endWithBug(error: unknown): never {
 process.on("uncaughtException", endWithBug);
 process.on("unhandledRejection", endWithBug);
 
+/** A reader behind a pipe may not have taken all of it yet: what is left would be lost. */
+async function taken(stream: NodeJS.WriteStream): Promise<void> {
+  await new Promise<void>((resolve) => stream.write("", () => resolve()));
+}
+
 process.exitCode = await main(process.argv.slice(2));
+await Promise.all([taken(process.stdout), taken(process.stderr)]);
 // Workflows that were left pending on purpose hold promises, not sockets; a lingering keep-alive must not hold the process either.
 process.exit();
