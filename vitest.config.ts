@@ -56,7 +56,7 @@ export default defineConfig({
           include: ["test/nightly/**/*.test.ts"],
           globalSetup,
           testTimeout: 1_200_000,
-          hookTimeout: 900_000,
+          hookTimeout: 1_500_000,
           fileParallelism: false,
         },
       },

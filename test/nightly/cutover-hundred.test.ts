@@ -88,13 +88,13 @@ describe.each(layouts)("$name, from a working 2.10.5 to 3.3.2", (layout) => {
       fernetKey: KEY,
       start: new Date(Date.now() - 8 * 3_600_000).toISOString().slice(0, 16),
     };
-    // As many parsers as Airflow has by default, which have nothing to do but what is asked for.
-    const parsers = { AIRFLOW__SCHEDULER__PARSING_PROCESSES: "2", AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES: "2" };
-    const seldom = {
-      AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL: "3600",
+    const extra = {
+      ...layout.extra,
+      // As many parsers as Airflow has by default; the target's have nothing to do but what is asked for.
+      AIRFLOW__SCHEDULER__PARSING_PROCESSES: "2",
+      AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES: "2",
       AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL: "3600",
     };
-    const extra = { ...layout.extra, ...parsers, ...seldom };
     const here = { release: "2.10.5", name: "cutover_many_source", isPausedAtCreation: false } as const;
     source = resources.use(await startScheduling({ ...common, ...here, extra }));
     const there = { release: "3.3.2", name: "cutover_many_target", isPausedAtCreation: true } as const;

@@ -19,6 +19,8 @@ export interface Kind {
   readonly everySeconds?: number;
   /** Runs that have ended before anything is copied. Default 1. */
   readonly history?: number;
+  /** Releases that leave gaps between its runs all the same: theirs makes the next one in its next round only. */
+  readonly hasGapsIn?: string;
   /** Has no automated runs: it is triggered. */
   readonly isTriggered?: true;
 }
@@ -46,7 +48,7 @@ export const kinds: readonly Kind[] = [
   { dag: "cut_once", ...rare },
   { dag: "cut_timetable", in: ">=2.2", ...rare, ...twoMinutely },
   { dag: "cut_deferred", in: ">=2.2", ...held, ...twoMinutely },
-  { dag: "cut_long", ...held, ...minutely },
+  { dag: "cut_long", ...held, ...minutely, hasGapsIn: "<2.0" },
   { dag: "cut_reschedule", ...held, ...twoMinutely },
   { dag: "cut_retry", ...held, ...twoMinutely },
   { dag: "cut_autumn", file: "rare", way: "across-a-change" },

@@ -31,6 +31,9 @@ export interface WorkingPair extends AsyncDisposable {
   readonly letGo: (name: "work" | "change") => Promise<void>;
 }
 
+/** A scheduler of 1.10 needs a process and a round of its loop for every task. */
+const HISTORY_MS = 1_000_000;
+
 /** A moment as the DAG file takes it: that many minutes ago. */
 const minutesAgo = (minutes: number): string => new Date(Date.now() - minutes * 60_000).toISOString().slice(0, 16);
 
@@ -55,7 +58,7 @@ async function hasHistory(source: SchedulingAirflow, kinds: readonly Kind[]): Pr
     return isThere && caughtUp ? true : undefined;
   };
   const describeIt = async () => `${JSON.stringify(await done(source))}\n${await source.tails()}`;
-  await waitFor(probe, { timeoutMs: 400_000, describe: describeIt });
+  await waitFor(probe, { timeoutMs: HISTORY_MS, describe: describeIt });
 }
 
 interface Holds extends AsyncDisposable {

@@ -233,7 +233,9 @@ function registerHandOver(stage: () => Stage): void {
     const handed = dags.flatMap(({ dagId, handedOver = [] }) => handedOver.map((run) => ({ dagId, run })));
     console.info(`handed over: ${JSON.stringify(handed)}`);
     task.meta.measured = `${handed.length} runs`;
-    expect(new Set(handed.map(({ dagId }) => dagId))).toEqual(new Set(held));
+    const inGaps = held.filter((dag) => !handed.some(({ dagId }) => dagId === dag));
+    const mayBe = kinds.filter(({ hasGapsIn }) => hasGapsIn !== undefined && isInRange(source.release, hasGapsIn));
+    expect(inGaps.filter((dag) => !mayBe.some((kind) => kind.dag === dag))).toEqual([]);
     await sides.letGo("work");
     await sides.letGo("change");
     const open = async () => {
