@@ -31,6 +31,8 @@ export interface Outcome {
 export interface Contender {
   readonly name: string;
   readonly what: string;
+  /** The contender of ours that it is compared with. Default: `crosswind`. */
+  readonly against?: string;
   /** In one round only: it takes too long. */
   readonly isSlow?: boolean;
   /** Why it can not run here; undefined when it can. */

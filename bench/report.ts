@@ -11,6 +11,8 @@ const RESULTS = fileURLToPath(new URL("results", import.meta.url));
 export interface Series {
   readonly name: string;
   readonly what: string;
+  /** The series that it is compared with. Default: `crosswind`. */
+  readonly against?: string;
   readonly outcomes: readonly Outcome[];
   /** Why there are none. */
   readonly notRun?: string;
@@ -45,7 +47,7 @@ function number(value: number, digits = 0): string {
 }
 
 function ratios(mine: Series | undefined, theirs: Series): string {
-  if (mine === undefined || mine.name === theirs.name) return "1";
+  if (mine === undefined || theirs.name.startsWith(mine.name)) return "1";
   const pairs = theirs.outcomes.flatMap((their, round) => {
     const own = mine.outcomes[round];
     return own === undefined ? [] : [own.seconds / their.seconds];
@@ -69,7 +71,7 @@ function line(result: BenchResult, series: Series): string {
     number(result.carried.bytes / 1e6 / middle, 1),
     number(result.carried.taskInstances / middle),
     ratios(
-      result.series.find((each) => each.name === "crosswind"),
+      result.series.find((each) => each.name === (series.against ?? "crosswind")),
       series,
     ),
     Math.max(...memory) > 0 ? `${number(Math.max(...memory))} MB` : "",
@@ -83,6 +85,14 @@ function machineLines({ cores, processor, memoryGb, node, postgres, settings, co
 Source and target are databases of the same server.`;
 }
 
+const ALONE = "MB/s is counted by the whole source. Memory is what the tool's own process held at most.";
+
+function withOthers(carried: SourceFacts): string {
+  return `The others carry the same source without its unfinished runs (${number(carried.rows)} rows, ${number(carried.bytes / 1e6)} MB, by which MB/s is counted);
+Crosswind leaves those runs out of the whole one, and what Airflow 3 has no place for or makes itself. Rounds were interleaved: the ratios are between
+neighbours of one round. Memory is what the tool's own process held at most.`;
+}
+
 /** One bench as Markdown. */
 export function describeBench(result: BenchResult): string {
   const { source, carried } = result;
@@ -92,9 +102,7 @@ export function describeBench(result: BenchResult): string {
 | --- | --- | --- | --- | --- | --- | --- | --- |
 ${result.series.map((series) => line(result, series)).join("\n")}
 
-The others carry the same source without its unfinished runs (${number(carried.rows)} rows, ${number(carried.bytes / 1e6)} MB, by which MB/s is counted);
-Crosswind leaves those runs out of the whole one, and what Airflow 3 has no place for or makes itself. Rounds were interleaved: the ratios are between
-neighbours of one round. Memory is what the tool's own process held at most.
+${result.series.length === 1 ? ALONE : withOthers(carried)}
 
 ${machineLines(result.machine)}
 `;

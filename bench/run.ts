@@ -1,14 +1,17 @@
-// npm run bench -- [--scale S,M] [--runs N] [--rounds N] [--only crosswind,pg_dump] [--codec] [--keep] [--server URL]
+// npm run bench -- [--scale S,M] [--runs N] [--rounds N] [--only crosswind,pg_dump] [--codec] [--after] [--start] [--keep] [--server URL]
 import { randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
 import { Client } from "pg";
+import { benchAfter } from "./after.ts";
 import { benchCodecs } from "./codec.ts";
 import type { Bench, Contender, Outcome } from "./contender.ts";
 import { crosswind } from "./crosswind.ts";
+import { liveContenders } from "./live.ts";
 import { describeMachine } from "./machine.ts";
 import { peers } from "./peers.ts";
-import { type BenchResult, describeBench, keep, type Series } from "./report.ts";
+import { type BenchResult, describeBench, keep, type LaneResult, type Series } from "./report.ts";
 import { benchFernetKey, benchSource, sourceFacts } from "./source.ts";
+import { benchStart } from "./start.ts";
 
 interface Scale {
   readonly name: string;
@@ -19,6 +22,7 @@ interface Scale {
 const SCALES: readonly Scale[] = [
   { name: "S", runsPerDag: 100, rounds: 5 },
   { name: "M", runsPerDag: 1000, rounds: 3 },
+  { name: "L", runsPerDag: 10_000, rounds: 1 },
 ];
 
 interface Options {
@@ -26,8 +30,11 @@ interface Options {
   readonly scales: readonly Scale[];
   readonly contenders: readonly Contender[];
   readonly isKept: boolean;
-  readonly withCodecs: boolean;
+  /** Figures that stand alone, by the names they are kept under. */
+  readonly lanes: Readonly<Record<string, (serverUrl: string) => Promise<LaneResult>>>;
 }
+
+const AFTER_ROUNDS = 3;
 
 function readOptions(): Options {
   const { values } = parseArgs({
@@ -39,6 +46,8 @@ function readOptions(): Options {
       only: { type: "string" },
       keep: { type: "boolean", default: false },
       codec: { type: "boolean", default: false },
+      after: { type: "boolean", default: false },
+      start: { type: "boolean", default: false },
     },
   });
   const named = values.runs === undefined ? values.scale.split(",") : [];
@@ -52,18 +61,24 @@ function readOptions(): Options {
   return {
     serverUrl: new URL(values.server).pathname.length > 1 ? values.server : `${values.server}/postgres`,
     scales,
-    contenders: [crosswind, ...peers].filter(({ name }) => only?.includes(name) ?? true),
+    contenders: [crosswind, ...peers, ...liveContenders].filter(({ name }) => only?.includes(name) ?? true),
     isKept: values.keep,
-    withCodecs: values.codec,
+    lanes: {
+      ...(values.codec ? { codec: benchCodecs } : {}),
+      ...(values.after ? { after: (url: string) => benchAfter(url, Number(values.rounds ?? AFTER_ROUNDS)) } : {}),
+      ...(values.start ? { start: benchStart } : {}),
+    },
   };
 }
 
-async function prepare(serverUrl: string, { runsPerDag }: Scale): Promise<Bench> {
+async function prepare({ serverUrl, contenders }: Options, { runsPerDag }: Scale): Promise<Bench> {
   const spec = { serverUrl, runs: runsPerDag };
+  const source = await benchSource({ ...spec, finishedOnly: false });
+  const hasOthers = contenders.some(({ name }) => name !== crosswind.name);
   return {
     serverUrl,
-    source: await benchSource({ ...spec, finishedOnly: false }),
-    finished: await benchSource({ ...spec, finishedOnly: true }),
+    source,
+    finished: hasOthers ? await benchSource({ ...spec, finishedOnly: true }) : source,
     fernetKey: await benchFernetKey(),
     targetFernetKey: randomBytes(32).toString("base64url").concat("="),
   };
@@ -82,14 +97,20 @@ async function runRounds(bench: Bench, contenders: readonly Contender[], rounds:
       console.error(`round ${round + 1} ${contender.name.padEnd(20)} ${outcome.seconds.toFixed(1)} s`);
     }
   }
-  return contenders.map(({ name, what }) => {
+  return contenders.map(({ name, what, against }) => {
     const notRun = missing.get(name);
-    return { name, what, outcomes: outcomes.get(name) ?? [], ...(notRun === undefined ? {} : { notRun }) };
+    return {
+      name,
+      what,
+      ...(against === undefined ? {} : { against }),
+      outcomes: outcomes.get(name) ?? [],
+      ...(notRun === undefined ? {} : { notRun }),
+    };
   });
 }
 
 async function benchScale(options: Options, scale: Scale): Promise<BenchResult> {
-  const bench = await prepare(options.serverUrl, scale);
+  const bench = await prepare(options, scale);
   const series = await runRounds(bench, options.contenders, scale.rounds);
   return {
     scale: scale.name,
@@ -122,10 +143,10 @@ async function main(): Promise<void> {
     console.log(describeBench(result));
     if (options.isKept) await keep(scale.name, result);
   }
-  if (options.withCodecs) {
-    const result = await benchCodecs(options.serverUrl);
-    console.log(result.lines.join("\n"));
-    if (options.isKept) await keep("codec", result);
+  for (const [name, measure] of Object.entries(options.lanes)) {
+    const result = await measure(options.serverUrl);
+    console.log([`## ${result.title}`, "", ...result.lines, ""].join("\n"));
+    if (options.isKept) await keep(name, result);
   }
 }
 
