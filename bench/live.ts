@@ -82,7 +82,7 @@ async function copyPipes(bench: Bench): Promise<Outcome> {
   return { seconds };
 }
 
-const LIVE = "crosswind, live target";
+const LIVE = "crosswind live";
 
 /** Into tables that keep their indexes and foreign keys. */
 export const liveContenders: readonly Contender[] = [
@@ -93,7 +93,7 @@ export const liveContenders: readonly Contender[] = [
     run: intoLive,
   },
   {
-    name: "COPY | COPY",
+    name: "COPY pipes",
     what: "two `COPY (select) TO STDOUT | COPY FROM STDIN` pipes at once, same version, all history, into tables with their indexes and foreign keys",
     against: LIVE,
     missing: pythonMissing,

@@ -52,7 +52,7 @@ export async function sync(config: Config, options: SyncOptions): Promise<Synced
     ? undefined
     : await readPlannedSelection(sides.target, probed.source.facts.identity);
   const selection = planned ?? config.select;
-  const { settled, findings } = await conflictsNow({ ...opened, selection: keepingTarget(selection) });
+  const { settled, findings } = await conflictsNow({ ...opened, selection: keepingTarget(selection) }, probed);
   const summary = await runSync({
     ...migrationJob(config, sides, { probed, selection }),
     run,

@@ -1,5 +1,7 @@
 import { Client } from "pg";
 import { expect, test } from "vitest";
+import { decryptToken, encryptToken, parseFernetKeys } from "../../src/airflow/codecs/index.ts";
+import { Secret } from "../../src/domain/secret.ts";
 import { addRun } from "../support/add-run.ts";
 import { aFernetKey, anEnvironment, type Environment, migrate, type Ran } from "../support/an-environment.ts";
 import { freshDatabase } from "../support/database.ts";
@@ -269,4 +271,40 @@ test("with the newest runs of each DAG selected, a DAG that had none then comes 
   expect(await environment.target.query("select run_id from dag_run where dag_id = 'born_since'")).toEqual([
     { run_id: "new_and_done" },
   ]);
+});
+
+test("of secrets only those are written that changed: all others keep their tokens, although a new one would look different", async () => {
+  await using environment = await aMigrated();
+  const { source, target, variables } = environment;
+  const tokens = async () => {
+    const rows = await target.query<{ name: string; token: string }>(
+      `select 'variable ' || key as name, val as token from variable where is_encrypted
+       union all select 'connection ' || conn_id, concat_ws(' ', password, extra) from connection where is_encrypted or is_extra_encrypted`,
+    );
+    return new Map(rows.map(({ name, token }) => [name, token]));
+  };
+  const before = await tokens();
+  const keys = (name: string) => parseFernetKeys(new Secret(variables[name] ?? ""));
+  const secret = encryptToken(keys("SOURCE_FERNET_KEY"), Buffer.from("changed since"));
+  await source.query("update variable set val = $1 where key = 'seed_text'", [secret]);
+
+  const { json } = await sync(environment);
+  const after = await tokens();
+  const again = written(await sync(environment));
+
+  const read = (json["entities"] as readonly (Entity & { read: number })[]).filter(({ entity }) =>
+    ["connection", "variable"].includes(entity),
+  );
+  expect(read.map(({ entity, read: rows, updated }) => [entity, rows, updated])).toEqual([
+    ["connection", 0, 0],
+    ["variable", 1, 1],
+  ]);
+  expect([...after].filter(([name, token]) => before.get(name) !== token).map(([name]) => name)).toEqual([
+    "variable seed_text",
+  ]);
+  expect(decryptToken(keys("TARGET_FERNET_KEY"), after.get("variable seed_text") ?? "")?.plain.toString()).toBe(
+    "changed since",
+  );
+  expect(before.size).toBeGreaterThan(3);
+  expect(again).toEqual([]);
 });

@@ -68,6 +68,8 @@ class PostgresSession implements Session {
   readonly #client: PoolClient;
   readonly #where: string;
   readonly #silence: SilenceWatch;
+  /** Names of types by their numbers, as far as they were asked for. */
+  readonly #types = new Map<number, string>();
   #broken: Error | undefined;
   #copying = false;
   #inSnapshot = false;
@@ -98,16 +100,21 @@ class PostgresSession implements Session {
     this.#silence.begin(this.#client);
     try {
       const result = await this.#client.query({ text: `select * from (${sql}) described limit 0`, rowMode: "array" });
-      const types = await this.query<{ type: string }>(
-        "select format_type(t.oid, null) as type from unnest($1::oid[]) with ordinality t(oid, n) order by t.n",
-        [result.fields.map((field) => field.dataTypeID)],
-      );
-      return result.fields.map((field, index) => ({ name: field.name, type: types[index]?.type ?? "unknown" }));
+      await this.#nameTypes(result.fields.map((field) => field.dataTypeID));
+      return result.fields.map(({ name, dataTypeID }) => ({ name, type: this.#types.get(dataTypeID) ?? "unknown" }));
     } catch (error) {
       throw toProblem(this.#reasonOf(error), this.#where);
     } finally {
       this.#silence.end(this.#client);
     }
+  }
+
+  async #nameTypes(oids: readonly number[]): Promise<void> {
+    const unknown = [...new Set(oids)].filter((oid) => !this.#types.has(oid));
+    if (unknown.length === 0) return;
+    const sql = "select oid::int8::text as oid, format_type(oid, null) as type from unnest($1::oid[]) oid";
+    for (const { oid, type } of await this.query<{ oid: string; type: string }>(sql, [unknown]))
+      this.#types.set(Number(oid), type);
   }
 
   copyOut(select: string, format: keyof typeof COPY_FORMATS = "binary"): Readable {
@@ -140,9 +147,9 @@ class PostgresSession implements Session {
   }
 
   async joinSnapshot(snapshot: string): Promise<void> {
-    await this.query("begin isolation level repeatable read, read only");
     this.#inSnapshot = true;
-    await this.query(`set transaction snapshot '${snapshot.replaceAll("'", "''")}'`);
+    const name = `'${snapshot.replaceAll("'", "''")}'`;
+    await this.query(`begin isolation level repeatable read, read only; set transaction snapshot ${name}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -102,13 +102,15 @@ async function pipe(
   };
 }
 
-/** Runs what makes rows of what was staged; how many of them are new, and how many are changed. */
-async function mergeStaged(target: Session, merge: Merge | undefined) {
+/** Runs what makes rows of what was staged, if anything was; how many of them are new, and how many are changed. */
+async function mergeStaged(target: Session, merge: Merge | undefined, staged: number) {
   const written = { inserted: 0, updated: 0 };
-  for (const { sql, counts } of merge?.after ?? []) {
+  for (const { sql, counts } of staged === 0 ? [] : (merge?.after ?? [])) {
     const [row] = await target.query<{ n: number }>(sql);
     if (counts !== undefined) written[counts] += row?.n ?? 0;
   }
+  // Another entity may be merged in the same transaction.
+  if (merge !== undefined) await target.query(`drop table ${merge.tables.join(", ")}`);
   return written;
 }
 
@@ -133,9 +135,9 @@ export async function writeChunk(
     return ALREADY_THERE;
   const merge = options.way === "merge" ? mergeStatements(translation, chunk.run, options.replaced) : undefined;
   for (const statement of merge?.before ?? []) await target.query(statement);
-  const into = merge === undefined ? identifier(translation.targetTable) : merge.table;
+  const into = merge === undefined ? identifier(translation.targetTable) : merge.staged;
   const copied = await pipe(source, target, translation, { ...options, into });
-  const written = await mergeStaged(target, merge);
+  const written = await mergeStaged(target, merge, copied.rows);
   const { run, entity } = chunk;
   await recordChunk(target, { run, entity, chunk: name, rows: copied.rows, bytes: copied.bytes });
   await recordChanged(target, chunk, copied.changed);

@@ -5,8 +5,11 @@ import { identifier, type OutputColumn, type Translation } from "../translate/tr
 /** The statements of a merge, in the chunk's own transaction. */
 export interface Merge {
   /** The temporary table that takes the COPY. */
-  readonly table: string;
+  readonly staged: string;
+  /** All temporary tables, to be dropped in the end. */
+  readonly tables: readonly string[];
   readonly before: readonly Sql[];
+  /** Nothing to do where no row was staged. */
   readonly after: readonly Statement[];
 }
 
@@ -129,7 +132,8 @@ export function mergeStatements(translation: Translation, run: string, replaced:
   ];
   const newest = keepNewest(translation);
   return {
-    table: STAGED,
+    staged: STAGED,
+    tables: [STAGED, ...(newest.after.length === 0 ? [] : [NEWEST])],
     before: [
       ...newest.before,
       `create temporary table ${STAGED} on commit drop as select ${names.join(", ")} from ${table} with no data`,
@@ -141,8 +145,6 @@ export function mergeStatements(translation: Translation, run: string, replaced:
       ...catchUp(translation).map((sql) => ({ sql })),
       counted("inserted", `insert into ${table} (${inserted}) select ${values} from ${STAGED} n where not ${isThere}`),
       ...newest.after.map((sql) => ({ sql })),
-      // Another entity may be merged in the same transaction.
-      ...[STAGED, ...(newest.after.length === 0 ? [] : [NEWEST])].map((name) => ({ sql: `drop table ${name}` })),
     ],
   };
 }

@@ -17,14 +17,22 @@ function asOnTarget({ source, target, ids }: PlanContext, { entity }: Translatio
   return translate(entity, { source: source.side, target: target.side, ids, optimistic: true, codecInput });
 }
 
-export async function sourceObjects(context: PlanContext, translation: Translation): Promise<readonly ComparableRow[]> {
+const NONE: ReadonlySet<string> = new Set();
+
+/** Objects of the source that are selected, but for those of the keys `without`. */
+export async function sourceObjects(
+  context: PlanContext,
+  translation: Translation,
+  without = NONE,
+): Promise<readonly ComparableRow[]> {
   const { dagRun, resolved, target } = context;
   const where = copiedRows(exclusionsFor(translation, resolved, { dagRun, targetRelease: target.side.release }));
   const codecs = {
     digestKey: context.digestKey,
     ...(context.sourceKeys === undefined ? {} : { sourceKeys: context.sourceKeys }),
   };
-  return await readObjects(context.sourceSession, asOnTarget(context, translation) ?? translation, { where, codecs });
+  const asked = asOnTarget(context, translation) ?? translation;
+  return await readObjects(context.sourceSession, asked, { where, codecs, without });
 }
 
 function onTarget(context: PlanContext, translation: Translation): Translation | undefined {
@@ -32,14 +40,19 @@ function onTarget(context: PlanContext, translation: Translation): Translation |
   return translate(translation.entity, { source: side, target: side, ids: NO_ID_RULES, optimistic: true, codecInput });
 }
 
-export async function targetObjects(context: PlanContext, translation: Translation): Promise<readonly ComparableRow[]> {
+/** Objects of the target, but for those of the keys `without`. */
+export async function targetObjects(
+  context: PlanContext,
+  translation: Translation,
+  without = NONE,
+): Promise<readonly ComparableRow[]> {
   const own = onTarget(context, translation);
   if (own === undefined) return [];
   const codecs = {
     digestKey: context.digestKey,
     ...(context.targetKeys === undefined ? {} : { sourceKeys: context.targetKeys }),
   };
-  return await readObjects(context.targetSession, own, { where: undefined, codecs });
+  return await readObjects(context.targetSession, own, { where: undefined, codecs, without });
 }
 
 /** Every Fernet token of the source is tried before anything is written: what can not be decrypted can not be used either. */

@@ -48,14 +48,15 @@ export async function objectsInTheWay(
   context: PlanContext,
   translation: Translation,
 ): Promise<readonly ObjectInTheWay[]> {
-  const there = new Map((await targetObjects(context, translation)).map((row) => [row.key, row]));
-  if (there.size === 0) return [];
   const { entity } = translation;
-  const [ours, seeded] = [await copiedBefore(context, entity.id), await seededKeys(context, translation)];
+  const without = await copiedBefore(context, entity.id);
+  const there = new Map((await targetObjects(context, translation, without)).map((row) => [row.key, row]));
+  if (there.size === 0) return [];
+  const seeded = await seededKeys(context, translation);
   const parts = (entity.parts ?? []).filter((part) => context.translations.has(part.entity)).map(({ field }) => field);
-  return (await sourceObjects(context, translation)).flatMap(({ key, label, ...row }) => {
+  return (await sourceObjects(context, translation, without)).flatMap(({ key, label, ...row }) => {
     const existing = there.get(key);
-    if (existing === undefined || ours.has(key) || seeded.has(key)) return [];
+    if (existing === undefined || seeded.has(key)) return [];
     const columns = differing(existing, { key, label, ...row }, parts);
     return columns.length === 0 ? [] : [{ key, label, columns }];
   });

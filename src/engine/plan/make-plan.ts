@@ -50,12 +50,21 @@ export function selectedEntities(patterns: readonly string[]): readonly Entity[]
   return entities.filter((entity) => isSelected(entity.id, patterns));
 }
 
+/** Both sides as they were probed. */
+export interface Probed {
+  readonly source: ProbedSide;
+  readonly target: ProbedSide;
+}
+
 /** Probes both sides. Throws SAME_DATABASE. */
 export async function probeBoth(
   job: Pick<PlanJob, "source" | "target" | "sourceKeys" | "targetKeys">,
-): Promise<{ source: ProbedSide; target: ProbedSide }> {
+): Promise<Probed> {
+  const probing = probeSide(job.target, { name: "target", entities, keys: job.targetKeys });
+  // Where both fail, the source's failure is told.
+  probing.catch(() => {});
   const source = await probeSide(job.source, { name: "source", entities, keys: job.sourceKeys });
-  const target = await probeSide(job.target, { name: "target", entities, keys: job.targetKeys });
+  const target = await probing;
   if (source.facts.identity === target.facts.identity) throw problems.sameDatabase({ label: source.facts.label });
   return { source, target };
 }
@@ -81,12 +90,12 @@ function assertChoicesKnown({ onConflict }: Selection): void {
 }
 
 /** What is known before the first row is read. Throws NOTHING_SELECTED where the patterns name no kind of content. */
-async function openJob(job: PlanJob) {
+async function openJob(job: PlanJob, known?: Probed) {
   const [sourceKeys, targetKeys] = [
     keysOf(job.sourceKeys, "source.fernetKey"),
     keysOf(job.targetKeys, "target.fernetKey"),
   ];
-  const probed = await probeBoth(job);
+  const probed = known ?? (await probeBoth(job));
   const selected = selectedEntities(job.selection.entities);
   if (selected.length === 0) {
     throw problems.nothingSelected({ patterns: job.selection.entities.join(" "), what: "kind of content" });
@@ -135,8 +144,8 @@ interface Look {
 }
 
 /** Rights first: without them nothing else can be looked at. */
-async function look(job: PlanJob, sessions: Sessions): Promise<Look> {
-  const opened = await openJob(job);
+async function look(job: PlanJob, sessions: Sessions, probed?: Probed): Promise<Look> {
+  const opened = await openJob(job, probed);
   const missing = await checkRights(opened, sessions);
   if (missing.length > 0) return { opened, findings: missing };
   const unsettled = await openContext(opened, sessions);
@@ -234,11 +243,11 @@ export async function makePlan(job: PlanJob): Promise<Plan> {
  * What both sides have with different values now, settled as the job's selection says. Writes nothing. Throws TARGET_KEY_UNFIT, because whoever asks
  * is about to write.
  */
-export async function conflictsNow(job: PlanJob): Promise<Conflicts> {
+export async function conflictsNow(job: PlanJob, probed: Probed): Promise<Conflicts> {
   await using source = await job.source.session();
   await using target = await job.target.session();
   return await source.transaction(async () => {
-    const context = await openContext(await openJob(job), { source, target });
+    const context = await openContext(await openJob(job, probed), { source, target });
     const [unfit] = await checkTargetKey(context);
     if (unfit !== undefined) throw problems.targetKeyUnfit({ detail: unfit.what, next: unfit.next[0] ?? "" });
     return await settleConflicts(context);
@@ -246,7 +255,7 @@ export async function conflictsNow(job: PlanJob): Promise<Conflicts> {
 }
 
 /** What of a plan no longer holds: new rows on a working source do not count. */
-export function staleParts(plan: Plan, now: { source: ProbedSide; target: ProbedSide }): readonly string[] {
+export function staleParts(plan: Plan, now: Probed): readonly string[] {
   const parts: string[] = [];
   for (const side of ["source", "target"] as const) {
     const [then, today] = [plan[side], now[side].facts];
@@ -275,7 +284,7 @@ function conflictsSince(then: SettledConflicts, now: SettledConflicts): number {
 interface Held {
   readonly plan: Plan;
   readonly file: string;
-  readonly probed: { readonly source: ProbedSide; readonly target: ProbedSide };
+  readonly probed: Probed;
   /** Begun: what is in the way now may be our own. */
   readonly isBegun: boolean;
 }
@@ -292,7 +301,7 @@ export async function assertPlanHolds(job: PlanJob, { plan, file, probed, isBegu
   await using source = await job.source.session();
   await using target = await job.target.session();
   const { findings, settled = NO_CONFLICTS } = await source.transaction(
-    () => look(job, { source, target }),
+    () => look(job, { source, target }, probed),
     "isolation level repeatable read, read only",
   );
   const blocker = findings.find((finding) => finding.severity === "blocker");

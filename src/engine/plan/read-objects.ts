@@ -51,11 +51,19 @@ function keyedDigest(text: string, { digestKey }: CodecContext): string {
   return createHmac("sha256", digestKey).update(text).digest("hex");
 }
 
+interface ReadOptions {
+  /** Predicate over the canonical row `c`. */
+  readonly where: Sql | undefined;
+  readonly codecs: CodecContext;
+  /** Keys of rows that are not wanted: their secrets are not opened. Default: none. */
+  readonly without?: ReadonlySet<string>;
+}
+
 /** Columns of a translation's SELECT as text; codecs are applied here. `digestKey` must be the same for both sides. */
 export async function readObjects(
   session: Session,
   translation: Translation,
-  options: { readonly where: Sql | undefined; readonly codecs: CodecContext },
+  options: ReadOptions,
 ): Promise<readonly ComparableRow[]> {
   const also = alsoOf(translation);
   const select = translation.select({
@@ -77,7 +85,9 @@ export async function readObjects(
   );
   const compared = translation.columns.filter((column) => isCompared(translation, column));
   const keys = translation.columns.filter((column) => translation.key.includes(column.field));
-  return rows.map((row) => {
+  const keyOf = (row: Record<string, string | null>) => keys.map((column) => row[column.column] ?? "");
+  const wanted = rows.filter((row) => options.without?.has(JSON.stringify(keyOf(row))) !== true);
+  return wanted.map((row) => {
     const unreadable: string[] = [];
     const values = compared.map((column) => {
       const text = row[column.column] ?? null;
@@ -88,7 +98,7 @@ export async function readObjects(
       if (outcome.problem !== undefined) unreadable.push(column.column);
       return [column.column, outcome.value === null ? null : outcome.value.toString("utf8")] as const;
     });
-    const key = keys.map((column) => row[column.column] ?? "");
+    const key = keyOf(row);
     const parts = Object.fromEntries(
       (translation.entity.parts ?? []).map(({ field }) => {
         return [field, JSON.parse(row[`${ALSO}${field}`] ?? "[]") as readonly string[]] as const;
