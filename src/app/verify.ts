@@ -3,12 +3,13 @@ import type { EventSink } from "../domain/run-event.ts";
 import { holdTarget } from "../engine/copy/hold-target.ts";
 import { readPlannedSelection } from "../engine/copy/ledger.ts";
 import { assertLanded } from "../engine/land/land.ts";
-import { conflictsNow, probeBoth } from "../engine/plan/make-plan.ts";
+import { conflictsNow, type Probed, probeBoth } from "../engine/plan/make-plan.ts";
 import { repairNeedsPostgres } from "../engine/verify/problems.ts";
 import type { VerifyReport } from "../engine/verify/report.ts";
 import type { VerifyJob } from "../engine/verify/verify-context.ts";
 import { verifyCopy } from "../engine/verify/verify-copy.ts";
 import { migrationJob, planJob } from "./jobs.ts";
+import { KeptComparison } from "./kept-comparison.ts";
 import { openSides } from "./sides.ts";
 
 export interface VerifyOptions {
@@ -16,6 +17,8 @@ export interface VerifyOptions {
   readonly dags?: readonly string[];
   /** The share of the rows that is compared, in percent. Default: all. */
   readonly samplePercent?: number;
+  /** Go on with a comparison of everything that was stopped or killed. Default: from the beginning. */
+  readonly isResumed?: boolean;
   /** Default: nothing is written. */
   readonly repair?: NonNullable<VerifyJob["repair"]>;
   readonly now: () => Date;
@@ -23,6 +26,14 @@ export interface VerifyOptions {
   readonly homeDir?: string;
   readonly signal: AbortSignal;
   readonly onEvent: EventSink;
+}
+
+/** A part is compared again sooner than it is remembered. */
+async function keptOf(options: VerifyOptions, { source, target }: Probed): Promise<KeptComparison | undefined> {
+  const { homeDir, dags, samplePercent, isResumed = false, now } = options;
+  if (homeDir === undefined || dags !== undefined || samplePercent !== undefined) return undefined;
+  const pair = JSON.stringify([source.facts, target.facts].map(({ identity, server }) => [identity, server]));
+  return await KeptComparison.open({ homeDir, pair, isResumed, now });
 }
 
 /**
@@ -40,8 +51,11 @@ export async function verifyEnvironment(config: Config, options: VerifyOptions):
   const select = (await readPlannedSelection(sides.target, probed.source.facts.identity)) ?? config.select;
   if (options.repair !== undefined) {
     const opened = planJob(config, sides, { acceptLoss: true, now: options.now(), version: "", id: "" });
-    await conflictsNow({ ...opened, selection: select });
+    await conflictsNow({ ...opened, selection: select }, probed);
   }
-  const job = { ...migrationJob(config, sides, { probed, selection: select }), ...options };
-  return await verifyCopy({ ...job, lanes: config.lanes });
+  const kept = await keptOf(options, probed);
+  const job = { ...migrationJob(config, sides, { probed, selection: select }), ...options, lanes: config.lanes };
+  const report = await verifyCopy({ ...job, ...(kept === undefined ? {} : { kept }) });
+  await kept?.forget();
+  return report;
 }

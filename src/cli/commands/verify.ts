@@ -20,6 +20,10 @@ const options = z.object({
     .optional()
     .describe("compare only this share of the rows of history: whole groups of keys, others every time")
     .meta({ value: "N%" }),
+  resume: z
+    .boolean()
+    .default(false)
+    .describe("go on with a comparison of everything that was stopped or killed: what it had read is not read again"),
   repair: z
     .boolean()
     .default(false)
@@ -40,10 +44,11 @@ export const verifyCommand = defineCommand({
     "crosswind verify",
     "crosswind verify --dag 'etl_*' --json",
     "crosswind verify --sample 10%",
+    "crosswind verify --resume",
     "crosswind verify --repair",
     "crosswind verify --explain",
   ],
-  async run({ world, configFile, json, signal }, { dag, sample, repair, deletions, explain }) {
+  async run({ world, configFile, json, signal }, { dag, sample, resume, repair, deletions, explain }) {
     const { config } = await loadConfig({ file: configFile, env: world.env, cwd: world.cwd });
     const progress = showProgress(world, { json });
     try {
@@ -51,6 +56,7 @@ export const verifyCommand = defineCommand({
         ...(dag === undefined ? {} : { dags: dag }),
         ...(sample === undefined ? {} : { samplePercent: sample }),
         ...(repair ? { repair: { deletions } } : {}),
+        isResumed: resume,
         now: world.now,
         homeDir: dirname(configFile),
         signal,

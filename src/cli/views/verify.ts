@@ -115,7 +115,8 @@ function summary(report: VerifyReport): string {
     sample === undefined
       ? ""
       : ` (of history ${sample.buckets} of ${sample.of} groups of keys: ${Math.round((100 * sample.buckets) / sample.of)} %)`;
-  return `${found} ${count(report.rows)} rows compared${share} in ${duration(report.seconds)}.`;
+  const from = report.resumedFrom === undefined ? "" : `, some of it read since ${report.resumedFrom}`;
+  return `${found} ${count(report.rows)} rows compared${share} in ${duration(report.seconds)}${from}.`;
 }
 
 function repairedLines({ repaired }: VerifyReport): readonly string[] {

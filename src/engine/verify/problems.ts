@@ -15,7 +15,10 @@ export const verifyStopped = defineProblem<{ compared: string; left: number }>({
   what: ({ compared, left }) =>
     `verification was stopped; compared so far: ${compared}. Not compared: ${left} kinds of content.`,
   safe: () => NOTHING,
-  next: () => ["crosswind verify    starts again from the beginning"],
+  next: () => [
+    "crosswind verify --resume    goes on: what was read of whole tables is kept",
+    "crosswind verify    starts again from the beginning",
+  ],
   retry: "after-fix",
 });
 

@@ -70,6 +70,8 @@ export interface VerifyReport {
   readonly live?: { readonly dags: readonly string[]; readonly entities: readonly VerifiedEntity[] };
   /** Set where something was repaired. */
   readonly repaired?: readonly RepairedEntity[];
+  /** Set where a comparison went on that had been stopped: when the oldest of what it had read then was read, ISO 8601. */
+  readonly resumedFrom?: string;
   readonly seconds: number;
 }
 

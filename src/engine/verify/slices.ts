@@ -34,6 +34,9 @@ export function ofDags(entity: Entity, release: Release, dags: readonly string[]
   return `${dag} = any(array[${dags.map(literal).join(",")}]::text[])`;
 }
 
+/** Chunks of one slice at most, about a gigabyte: what a comparison that is stopped reads again. */
+const SLICE_CHUNKS = 20;
+
 /** Deals things out into at most so many groups of neighbours. */
 function grouped<T>(all: readonly T[], most: number): readonly (readonly T[])[] {
   const size = Math.ceil(all.length / Math.max(1, Math.min(most, all.length)));
@@ -63,5 +66,7 @@ export async function cutIntoSlices(
   if (dags !== undefined && dags.length > 0 && dagOf(translation.entity, release) !== undefined) {
     return grouped(dags, Math.min(most, specs.length)).map((each) => ofDags(translation.entity, release, each));
   }
-  return grouped(specs, most).map((each) => chunkPredicate(joined(each)));
+  return grouped(specs, Math.max(most, Math.ceil(specs.length / SLICE_CHUNKS))).map((each) =>
+    chunkPredicate(joined(each)),
+  );
 }

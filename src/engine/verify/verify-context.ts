@@ -12,6 +12,7 @@ import { type LeftOutRun, type ResolvedSelection, resolveSelection } from "../se
 import { isSelected, selectsEverything } from "../select/match.ts";
 import type { IdRules, Translation } from "../translate/translate.ts";
 import { BUCKETS, chooseHashes, type RowShape } from "./digest-sql.ts";
+import type { KeptDigests } from "./kept-digests.ts";
 import { VerifyLanes } from "./lanes.ts";
 import * as problems from "./problems.ts";
 import type { Ownership } from "./row-queries.ts";
@@ -32,6 +33,8 @@ export interface VerifyJob extends MigrationJob {
    * have are kept and told, or deleted on the target. Default: nothing is written.
    */
   readonly repair?: { readonly deletions: "keep" | "carry" };
+  /** What an earlier comparison of the same had read when it was stopped, and where this one keeps what it reads. Default: nothing is kept. */
+  readonly kept?: KeptDigests;
   readonly now: () => Date;
   /** Aborted: VERIFY_STOPPED is thrown at the next chunk. */
   readonly signal?: AbortSignal;

@@ -50,7 +50,8 @@ async function repairAndCompare(
   const repaired = await repair(context, verified, deletions);
   const written = new Set(repaired.map((each) => each.entity));
   const isTakenAlong = repaired.some((each) => each.deleted > 0);
-  await using after = await openVerify(job, snapshot);
+  const { kept: _kept, ...anew } = job;
+  await using after = await openVerify(anew, snapshot);
   const lanes = after.lanes.filter(({ optimistic: { entity } }) => isTakenAlong || written.has(entity.id));
   // The same share of the rows as before.
   const sampled = context.sampled === undefined ? {} : { sampled: context.sampled };
@@ -86,6 +87,7 @@ export async function verifyCopy(job: VerifyJob): Promise<VerifyReport> {
     ...(sampled === undefined ? {} : { sample: { buckets: sampled.length, of: BUCKETS } }),
     ...(await compareLive(context)),
     ...(repaired === undefined ? {} : { repaired }),
+    ...(job.kept?.since === undefined ? {} : { resumedFrom: job.kept.since.toISOString() }),
     seconds: (job.now().getTime() - start) / 1000,
   };
 }

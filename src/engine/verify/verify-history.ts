@@ -7,6 +7,7 @@ import { comparedColumns, ignoredColumns, labelFields, matchingColumns } from ".
 import { type DifferingKeys, describeDifferences, findDifferingKeys, type SideRows } from "./differing-rows.ts";
 import { digestQuery, inBuckets, type RowShape } from "./digest-sql.ts";
 import { addDigests, countRows, type Digests, differingBuckets, readDigests } from "./digests.ts";
+import { DigestReader } from "./kept-digests.ts";
 import type { RowDifference, VerifiedEntity } from "./report.ts";
 import { fewDags, labelColumn, sourceRows, targetRows } from "./row-queries.ts";
 import { cutIntoSlices, ofDags, type Slice } from "./slices.ts";
@@ -39,12 +40,20 @@ const FOR_WHOLE_TABLES = ["set local enable_sort = off", "set local enable_nestl
 
 const NO_DIFFERENCES = { counts: { different: 0, missing: 0, unexpected: 0 }, differences: [] };
 
+interface BothDigests {
+  readonly source: Digests;
+  readonly target: Digests;
+  /** Those that differ. */
+  readonly buckets: readonly number[];
+}
+
 /** One entity of history: digests of both sides slice by slice, then the rows of the buckets that differ. */
 class HistoryCheck {
   readonly #context: VerifyContext;
   readonly #lanes: Lanes;
   readonly #shape: RowShape;
   readonly #labels: readonly string[];
+  readonly #reader: DigestReader;
   /** True once a slice could not be translated by SQL alone. */
   #isLanded: boolean;
 
@@ -52,14 +61,14 @@ class HistoryCheck {
     const { optimistic } = lanes;
     this.#context = context;
     this.#lanes = lanes;
+    this.#reader = new DigestReader(context.job.kept);
     this.#shape = { columns: comparedColumns(optimistic), key: matchingColumns(optimistic), hashes: context.hashes };
     this.#labels = labelFields(optimistic).map(labelColumn);
     this.#isLanded = needsCodec(optimistic);
   }
 
   async run(): Promise<Verified> {
-    const [source, target] = await Promise.all([this.#digestSource(), this.#digestTarget()]);
-    const buckets = differingBuckets(source, target);
+    const { source, target, buckets } = await this.#digestBoth();
     const { counts, differences } = buckets.length === 0 ? NO_DIFFERENCES : await this.#findDifferences(buckets);
     const rows = countRows(source);
     const { entity } = this.#lanes.optimistic;
@@ -78,6 +87,15 @@ class HistoryCheck {
       differences,
       buckets,
     };
+  }
+
+  /** What differs between what was read now and what an earlier comparison had read may have changed in between: then all is read anew. */
+  async #digestBoth(): Promise<BothDigests> {
+    const [source, target] = await Promise.all([this.#digestSource(), this.#digestTarget()]);
+    const buckets = differingBuckets(source, target);
+    if (buckets.length === 0 || !this.#reader.isMixed) return { source, target, buckets };
+    this.#reader.beginAnew();
+    return await this.#digestBoth();
   }
 
   async #digestSource(): Promise<Digests> {
@@ -102,8 +120,7 @@ class HistoryCheck {
     await allDone(
       slices.map((slice) =>
         work.target(async () => {
-          await using session = await targetSnapshot.session();
-          addDigests(digests, await this.#digest(session, this.#targetRows(slice)));
+          addDigests(digests, await this.#digest(targetSnapshot, this.#targetRows(slice)));
         }),
       ),
     );
@@ -120,10 +137,8 @@ class HistoryCheck {
   /** Digests what SQL alone can translate; undefined where it can not. */
   async #digestBySql(slice: Slice): Promise<Digests | undefined> {
     const rows = this.#rowsOf(this.#lanes.optimistic, this.#shape.columns, slice);
-    // A session of its own: an error ends its transaction.
-    await using session = await this.#context.snapshot.session();
     try {
-      return await this.#digest(session, rows);
+      return await this.#digest(this.#context.snapshot, rows);
     } catch (error) {
       if (!isDataException(error) || !needsCodec(this.#lanes.careful)) throw error;
       this.#isLanded = true;
@@ -135,7 +150,8 @@ class HistoryCheck {
     const { sampled } = this.#context;
     const rows = this.#carefulRows(slice);
     const wanted = sampled === undefined ? rows : inBuckets(rows, this.#shape, sampled);
-    return await this.#landed(wanted, (session) => readDigests(session, digestQuery(TRANSLATED_ROWS, this.#shape)));
+    const read = (session: Session) => readDigests(session, digestQuery(TRANSLATED_ROWS, this.#shape));
+    return await this.#reader.read(`landed: ${wanted}`, () => this.#landed(wanted, read));
   }
 
   /** Puts rows through their codecs into a table of a session of the target, which is rolled back afterwards. */
@@ -153,13 +169,17 @@ class HistoryCheck {
     }
   }
 
-  async #digest(session: Session, rows: Sql): Promise<Digests> {
-    const { sampled, resolved } = this.#context;
-    if (fewDags(resolved) === undefined) {
-      for (const each of FOR_WHOLE_TABLES) await session.query(each);
-    }
+  async #digest(snapshot: ReadSnapshot, rows: Sql): Promise<Digests> {
+    const { sampled, resolved, targetSnapshot } = this.#context;
     const wanted = sampled === undefined ? rows : inBuckets(rows, this.#shape, sampled);
-    return await readDigests(session, digestQuery(wanted, this.#shape));
+    const query = digestQuery(wanted, this.#shape);
+    const side = snapshot === targetSnapshot ? "target" : "source";
+    return await this.#reader.read(`${side}: ${query}`, async () => {
+      // A session of its own: an error ends its transaction.
+      await using session = await snapshot.session();
+      for (const each of fewDags(resolved) === undefined ? FOR_WHOLE_TABLES : []) await session.query(each);
+      return await readDigests(session, query);
+    });
   }
 
   #carefulRows(slice: Slice): Sql {
