@@ -14,7 +14,7 @@ export default defineConfig({
           // Control is tried on genuine Airflows that run.
           exclude: ["test/conformance/control/**"],
           globalSetup,
-          testTimeout: 60_000,
+          testTimeout: 180_000,
           hookTimeout: 120_000,
           maxWorkers: 2,
         },

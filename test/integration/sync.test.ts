@@ -274,7 +274,7 @@ test("with the newest runs of each DAG selected, a DAG that had none then comes 
 });
 
 test("of secrets only those are written that changed: all others keep their tokens, although a new one would look different", async () => {
-  await using environment = await aMigrated();
+  await using environment = await aMigratedEnvironment();
   const { source, target, variables } = environment;
   const tokens = async () => {
     const rows = await target.query<{ name: string; token: string }>(
