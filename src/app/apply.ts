@@ -160,6 +160,9 @@ type Turn =
   | { readonly held: AsyncDisposable; readonly record: RunRecord | undefined; readonly followed?: undefined }
   | { readonly followed: Ended<CopySummary> };
 
+/** Without a hand; what somebody stopped, or what has failed, waits for one. */
+const GOES_ON: ReadonlySet<RunRecord["state"]> = new Set(["running", "waiting", "interrupted"]);
+
 function carrierOf(record: RunRecord | undefined) {
   return record?.executors.find(({ role, isAlive }) => role === "carrier" && isAlive);
 }
@@ -182,7 +185,12 @@ async function takeTurn(options: TakeTurn): Promise<Turn> {
         if (isProblem(error) && carrierOf(await records.read(plan.id)) !== undefined) return undefined;
         throw error;
       });
-      if (held !== undefined) return { held, record: await records.read(plan.id) };
+      if (held !== undefined) {
+        const now = await records.read(plan.id);
+        // Whoever carried it lets go of the target last, when it has said what became of the run.
+        if (options.mode !== "worker" || now === undefined || GOES_ON.has(now.state)) return { held, record: now };
+        await held[Symbol.asyncDispose]();
+      }
     }
     if (options.mode === "detached" || options.mode === "worker")
       throw applyUnderWay({ where: sides.target.label, command: "command" });

@@ -109,6 +109,7 @@ class Worker {
     await using records = await RunRecords.open(state);
     const record = await records.next(await this.#pair());
     const isFree = record?.executors.every(({ role, isAlive }) => role !== "carrier" || !isAlive) === true;
+    if (record === undefined && (await this.#isDone(records))) return "over";
     if (record === undefined || (isFree ? record.wanted === "pause" : record.life === null)) {
       this.tell({ kind: "waiting" });
       return "idle";
@@ -121,6 +122,13 @@ class Worker {
     this.tell({ kind: "left", run: record.id });
     const now = await records.read(record.id);
     return now === undefined || GOES_ON.has(now.state) ? "worked" : "over";
+  }
+
+  /** Its last run was ended by others, after it had left. */
+  async #isDone(records: RunRecords): Promise<boolean> {
+    const last = [...this.#runs].at(-1);
+    const record = last === undefined ? undefined : await records.read(last);
+    return record !== undefined && !GOES_ON.has(record.state);
   }
 
   /** Which databases they are, asked once: a configuration does not change while a worker runs. */
@@ -200,7 +208,7 @@ export async function work(config: Config, options: WorkerOptions): Promise<Work
     try {
       const turn = await worker.turn();
       if (turn === "over" && options.isOnce) break;
-      if (turn !== "idle") wait = AFTER_WORK_MS;
+      if (turn === "worked") wait = AFTER_WORK_MS;
     } catch (error) {
       if (!isProblem(error)) throw error;
       worker.tell({ kind: "problem", problem: error.report });

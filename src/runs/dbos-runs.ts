@@ -27,6 +27,8 @@ export type Ended<T> =
 
 /** Items fetched for each lane: one is under way, the others wait here, so that no lane waits for the queue's next look. With two a copy was slower. */
 const ITEMS_AHEAD = 3;
+/** Where a run is shared: what waits in one process could be done by another. */
+const ITEMS_AHEAD_SHARED = 2;
 const ITEM_POLL_MS = 50;
 const RECOVER_MS = 1000;
 
@@ -39,7 +41,6 @@ const APPLICATION = "crosswind";
 async function registerQueues({ run, role, lanes, state }: DurableOptions): Promise<void> {
   const logger = new GlobalLogger(undefined, { logger: quiet });
   await ensureSystemDatabase(state.url.reveal(), logger, undefined, undefined, false);
-  if (role === "worker") return;
   const client = await DBOSClient.create({
     systemDatabaseUrl: state.url.reveal(),
     applicationName: APPLICATION,
@@ -50,8 +51,10 @@ async function registerQueues({ run, role, lanes, state }: DurableOptions): Prom
   const { course, items } = queuesOf(run);
   const options = { minPollingIntervalMs: ITEM_POLL_MS, onConflict: "always_update" } as const;
   try {
-    await client.registerQueue(course, { workerConcurrency: 1, ...options });
-    await client.registerQueue(items, { workerConcurrency: lanes * ITEMS_AHEAD, ...options });
+    const isCarrier = role === "carrier";
+    if (isCarrier) await client.registerQueue(course, { workerConcurrency: 1, ...options });
+    const ahead = isCarrier ? ITEMS_AHEAD : ITEMS_AHEAD_SHARED;
+    await client.registerQueue(items, { workerConcurrency: lanes * ahead, ...options });
   } finally {
     await client.destroy();
   }
