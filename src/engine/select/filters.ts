@@ -4,7 +4,7 @@ import { isInRange } from "../../domain/release.ts";
 import type { Selection } from "../../domain/selection.ts";
 import type { Session } from "../../ports/database.ts";
 import { identifier, type Translation } from "../translate/translate.ts";
-import { isSelected, selectsEverything } from "./match.ts";
+import { isName, isSelected, selectsEverything } from "./match.ts";
 
 /** A run that stays behind for now, and why. */
 export interface LeftOutRun {
@@ -58,9 +58,12 @@ async function resolveDags(
   selection: Selection,
 ): Promise<readonly string[] | undefined> {
   if (selectsEverything(selection.dags)) return undefined;
-  const rows = await session.query<{ dag_id: string }>(
-    `select dag_id from dag union select distinct dag_id from ${runs(dagRun)} r where dag_id is not null`,
-  );
+  // Names are looked up by index: a wave compares its DAGs one by one, and reads no table whole for each.
+  const found = selection.dags.every(isName)
+    ? `select n.dag_id from unnest(${list(selection.dags)}) n (dag_id) where exists (select from dag d where d.dag_id = n.dag_id)
+       or exists (select from ${runs(dagRun)} r where r.dag_id = n.dag_id)`
+    : `select dag_id from dag union select distinct dag_id from ${runs(dagRun)} r where dag_id is not null`;
+  const rows = await session.query<{ dag_id: string }>(found);
   return rows
     .map((row) => row.dag_id)
     .filter((id) => isSelected(id, selection.dags))

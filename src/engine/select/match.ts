@@ -22,3 +22,8 @@ export function isSelected(name: string, patterns: readonly string[]): boolean {
 export function selectsEverything(patterns: readonly string[]): boolean {
   return patterns.length === 1 && patterns[0] === "*";
 }
+
+/** True for a pattern that names one thing and can be no other's. */
+export function isName(pattern: string): boolean {
+  return !/[*?!\\[\]{}()]/.test(pattern);
+}
