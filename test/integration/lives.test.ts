@@ -5,13 +5,14 @@ import { openPostgres } from "../../src/databases/postgres/postgres.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import { EVERYTHING } from "../../src/domain/selection.ts";
 import { beginLife, beginRun, claimChunk, createLedger } from "../../src/engine/copy/ledger.ts";
+import { joinReadSnapshot, openReadSnapshot } from "../../src/engine/copy/snapshot.ts";
 import { freshDatabase } from "../support/database.ts";
 
 /** A target with a ledger and a run in its first life. */
 async function aLedger() {
   await using resources = new AsyncDisposableStack();
   const database = resources.use(await freshDatabase());
-  const target = resources.use(openPostgres({ url: new Secret(database.url), name: "target" }));
+  const target = resources.use(openPostgres({ url: new Secret(database.url), name: "target", maxSessions: 8 }));
   const session = resources.use(await target.session());
   const run = randomUUID();
   await createLedger(session);
@@ -66,4 +67,18 @@ test("a chunk that is begun while the next life begins waits for it, and is refu
   await session.query("commit");
 
   await refused;
+});
+
+test("a joined read snapshot whose holder is gone ends the life for whoever joined it, and for whoever comes later", async () => {
+  await using ledger = await aLedger();
+  const { target: source, run: joinedOf } = ledger;
+  const held = await openReadSnapshot(source);
+  const facts = { exported: held.exported, mark: held.mark, joinedOf };
+  await using joined = await joinReadSnapshot(source, facts);
+  await using _while = await joined.session();
+
+  await held[Symbol.asyncDispose]();
+
+  await expect(joined.session()).rejects.toMatchObject({ code: "RUN_LIFE_OVER" });
+  await expect(joinReadSnapshot(source, facts)).rejects.toMatchObject({ code: "RUN_LIFE_OVER" });
 });

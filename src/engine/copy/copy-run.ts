@@ -104,7 +104,7 @@ export class CopyRun implements AsyncDisposable {
     const recorded = await ledger.readRun(target, job.run);
     if (recorded?.selection == null) throw lifeOver({ run: job.run });
     const mark = { xid: recorded.markXid ?? "3", snapshot: recorded.mark ?? "" };
-    const snapshot = await joinReadSnapshot(job.source, { exported, mark });
+    const snapshot = await joinReadSnapshot(job.source, { exported, mark, joinedOf: job.run });
     try {
       const selection = { ...recorded.selection, leftOut: await ledger.readLeftOut(target, job.run) };
       const ids = ledger.idRulesOf(await ledger.readIdRules(target, job.identity));

@@ -1,5 +1,6 @@
 import type { Database, Session } from "../../ports/database.ts";
 import { readAbilities, type ServerAbilities } from "../probe/server-abilities.ts";
+import { lifeOver } from "./problems.ts";
 
 /** A position in the source from which later changes can be told. */
 export interface Mark {
@@ -50,6 +51,15 @@ interface SnapshotFacts {
   readonly mark: Mark;
   readonly exported: string;
   readonly abilities: ServerAbilities;
+  /** The run whose snapshot another process holds. Default: this one holds it. */
+  readonly joinedOf?: string;
+}
+
+/** What a server says when the snapshot's holder is gone, or never was there. Source: PostgreSQL, snapmgr.c, ImportSnapshot. */
+const GONE: ReadonlySet<unknown> = new Set(["42704", "22023"]);
+
+function isGone(error: unknown): boolean {
+  return GONE.has((error as { code?: unknown } | null)?.code);
 }
 
 class HeldSnapshot implements ReadSnapshot {
@@ -58,6 +68,7 @@ class HeldSnapshot implements ReadSnapshot {
   readonly abilities: ServerAbilities;
   readonly exported: string;
   readonly #database: Database;
+  readonly #joinedOf: string | undefined;
   #isEnded = false;
 
   constructor(database: Database, holder: Session, facts: SnapshotFacts) {
@@ -66,6 +77,7 @@ class HeldSnapshot implements ReadSnapshot {
     this.mark = facts.mark;
     this.abilities = facts.abilities;
     this.exported = facts.exported;
+    this.#joinedOf = facts.joinedOf;
   }
 
   async session(): Promise<Session> {
@@ -76,6 +88,7 @@ class HeldSnapshot implements ReadSnapshot {
       return session;
     } catch (error) {
       await session[Symbol.asyncDispose]();
+      if (this.#joinedOf !== undefined && isGone(error)) throw lifeOver({ run: this.#joinedOf }, { cause: error });
       // The snapshot goes with its holder: that its connection was lost is what happened, not that the snapshot is unknown.
       await this.holder.query("select 1");
       throw error;
@@ -109,18 +122,21 @@ export async function openReadSnapshot(source: Database): Promise<ReadSnapshot> 
   }
 }
 
-/** Joins the read snapshot of another process, which goes with that process. `mark`: as it was recorded. */
+/**
+ * Joins the read snapshot of another process, which goes with that process: then it and its sessions throw RUN_LIFE_OVER. `mark`: as it was
+ * recorded.
+ */
 export async function joinReadSnapshot(
   source: Database,
-  { exported, mark }: Pick<SnapshotFacts, "exported" | "mark">,
+  { exported, mark, joinedOf }: Required<Omit<SnapshotFacts, "abilities">>,
 ): Promise<ReadSnapshot> {
   const holder = await source.session();
   try {
     await holder.joinSnapshot(exported);
-    return new HeldSnapshot(source, holder, { mark, exported, abilities: await readAbilities(holder) });
+    return new HeldSnapshot(source, holder, { mark, exported, joinedOf, abilities: await readAbilities(holder) });
   } catch (error) {
     await holder[Symbol.asyncDispose]();
-    throw error;
+    throw isGone(error) ? lifeOver({ run: joinedOf }, { cause: error }) : error;
   }
 }
 
