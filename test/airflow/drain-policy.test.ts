@@ -22,7 +22,7 @@ ends = {dag_id: dag.end_date and dag.end_date.isoformat() for dag_id, dag in bag
 print("PARSED " + json.dumps([ends, bag.import_errors]))
 `;
 
-/** 3.x parses in a process that asks the DAG processor: there it is tried with the whole environment, in cutover-drain.test.ts. */
+/** 3.x parses in a process that asks the DAG processor: there it is tried with the whole environment, in test/nightly/cutover-drain.test.ts. */
 const releases: readonly ReleaseName[] = ["1.10.15", "2.2.5"];
 
 describe.each(releases)("the drain policy in a genuine %s", (release) => {

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { DRAIN_POLICY } from "../../src/airflow/drain-policy.ts";
-import { checkContinuity } from "./support/cutover-continuity.ts";
-import { busyFile, type SchedulingAirflow, startScheduling } from "./support/cutover-environment.ts";
-import { type CutoverMigration, type CutoverResult, openMigration } from "./support/cutover-migration.ts";
-import { waitFor } from "./support/processes.ts";
+import { checkContinuity } from "../airflow/support/cutover-continuity.ts";
+import { busyFile, type SchedulingAirflow, startScheduling } from "../airflow/support/cutover-environment.ts";
+import { type CutoverMigration, type CutoverResult, openMigration } from "../airflow/support/cutover-migration.ts";
+import { waitFor } from "../airflow/support/processes.ts";
 
 const KEY = "Zk3sV9yB2nQ7tLx4cM8wE1rU6oPa5dHj0gFqXiSbTvY=";
 const BOTH = ["cut_busy", "cut_due"];
