@@ -87,7 +87,8 @@ export async function removeRecords(config: Config, identity: string): Promise<r
     await using database = openPostgres({ url, name });
     await using _held = await holdTarget(database, "complete");
     await using session = await database.session();
-    if (await removeLedger(session, identity)) removed.push(name);
+    const isGone = await session.transaction(() => removeLedger(session, identity));
+    if (isGone) removed.push(name);
   }
   return removed;
 }

@@ -12,7 +12,8 @@ export const SUMMARIES: Readonly<Record<string, string>> = {
     "switch DAGs from the source to the target: every tick runs once; run it again to finish after any interruption",
   reverse: "switch DAGs back to the source, with the work done on the target since",
   complete: "end the migration: compare once more, write the evidence, remove what Crosswind keeps in the databases",
-  cancel: "give up the switches that are under way: both sides as they were before them; what was copied stays",
+  cancel:
+    "give up the switches that are under way: both sides as they were before them; what was copied stays unless told otherwise",
   verify: "compare every copied row with the source's; changes nothing, unless with --repair",
   waves: "group DAGs that belong together into waves, least at stake first; or check an edited file of waves",
   "drain-policy": "write the module for airflow_local_settings that lets DAGs without gaps end with their newest run",

@@ -1,4 +1,7 @@
 import { expect, test } from "vitest";
+import { openPostgres } from "../../src/databases/postgres/postgres.ts";
+import { Secret } from "../../src/domain/secret.ts";
+import { CutoverLedger } from "../../src/engine/cutover/cutover-ledger.ts";
 import type { Environment } from "../support/an-environment.ts";
 import { aMigratedEnvironment } from "../support/migrated-environment.ts";
 
@@ -12,6 +15,9 @@ interface Left {
 /** A switch as a killed process leaves it: its DAG is paused on both sides. */
 async function leave(environment: Environment, left: Left): Promise<void> {
   const { source, target } = environment;
+  const [run] = await target.query<{ source: string }>("select source from crosswind.run limit 1");
+  await using database = openPostgres({ url: new Secret(target.url), name: "target" });
+  await CutoverLedger.open(database, { source: run?.source ?? "", who: "a killed process" });
   await source.query("update dag set is_paused = true where dag_id = $1", [DAG]);
   await target.query("update dag set is_paused = true where dag_id = $1", [DAG]);
   const kept = JSON.stringify({ dagId: DAG, wasPaused: false, liveXid: "100", ...left });

@@ -81,18 +81,16 @@ export async function readSourceUse(source: Session): Promise<SourceUse> {
 
 /**
  * Removes what Crosswind keeps of the source in a database. The ledger goes as a whole where no other source has a run in it; else it stays, because
- * that one's deltas and ids hang on it. Gives false where it stays or there is none.
+ * that one's deltas and ids hang on it. Gives false where it stays or there is none. In a transaction of the caller's.
  */
 export async function removeLedger(session: Session, source: string): Promise<boolean> {
-  return await session.transaction(async () => {
-    const [row] = await session.query<{ there: boolean }>("select to_regnamespace('crosswind') is not null as there");
-    if (row?.there !== true) return false;
-    const others = await session.query("select 1 from crosswind.run where source <> $1 limit 1", [source]);
-    if (others.length === 0) {
-      await session.query("drop schema crosswind cascade");
-      return true;
-    }
-    await session.query("delete from crosswind.run where source = $1", [source]);
-    return false;
-  });
+  const [row] = await session.query<{ there: boolean }>("select to_regnamespace('crosswind') is not null as there");
+  if (row?.there !== true) return false;
+  const others = await session.query("select 1 from crosswind.run where source <> $1 limit 1", [source]);
+  if (others.length === 0) {
+    await session.query("drop schema crosswind cascade");
+    return true;
+  }
+  await session.query("delete from crosswind.run where source = $1", [source]);
+  return false;
 }

@@ -43,7 +43,7 @@ function keepNewest({ entity, targetTable, columns }: Translation): {
 }
 
 /** The entity's key where the target keeps all of it; else the target's primary key (notes, which hang on an id). */
-function keyColumns(translation: Translation): readonly OutputColumn[] {
+export function keyColumns(translation: Translation): readonly OutputColumn[] {
   const key = translation.key;
   const natural = translation.columns.filter((column) => key.includes(column.field));
   if (natural.length === key.length) return natural;

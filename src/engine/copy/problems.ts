@@ -73,6 +73,32 @@ export const targetSetBack = defineProblem<{ what: string }>({
   retry: "never",
 });
 
+const NOTHING_REMOVED = "nothing was removed.";
+
+export const removeNeedsPostgres = defineProblem<{ target: string }>({
+  code: "CANCEL_REMOVE_NEEDS_POSTGRES",
+  what: ({ target }) => `copied rows can be removed from a target on Postgres alone, and the ${target} is none.`,
+  safe: () => NOTHING_REMOVED,
+  next: () => ["crosswind cancel    gives up switches that are under way; what was copied stays"],
+  retry: "never",
+});
+
+export const removeOfLiveDags = defineProblem<{ dags: string }>({
+  code: "CANCEL_REMOVE_OF_LIVE_DAGS",
+  what: ({ dags }) => `DAGs are live on the target, and its rows of them count: ${dags}.`,
+  safe: () => NOTHING_REMOVED,
+  next: () => ["crosswind reverse    takes them back, with the work done since; then run this command again"],
+  retry: "after-fix",
+});
+
+export const nothingToRemove = defineProblem<{ target: string }>({
+  code: "CANCEL_NOTHING_COPIED",
+  what: ({ target }) => `the ledger of the ${target} knows no copy from this source.`,
+  safe: () => NOTHING_REMOVED,
+  next: () => ["check target.database in crosswind.yaml: crosswind config show"],
+  retry: "never",
+});
+
 export const lifeOver = defineProblem<{ run: string }>({
   code: "RUN_LIFE_OVER",
   what: ({ run }) => `run ${run} goes on from another read snapshot than this chunk was to be read from.`,

@@ -17,6 +17,7 @@ const HOLDERS = `
     extract(epoch from clock_timestamp() - xact_start)::int as seconds, age(backend_xmin)::int as transactions
   from pg_stat_activity
   where datname = current_database() and pid <> pg_backend_pid() and backend_xmin is not null and xact_start is not null
+    and coalesce(backend_type, 'client backend') <> 'autovacuum worker'
   order by age(backend_xmin) desc, xact_start limit 1`;
 
 /** The session that holds the horizon of vacuum back farthest; undefined where none has a snapshot. */
