@@ -1,5 +1,6 @@
 import type { Sql } from "../../domain/entity.ts";
 import type { Session } from "../../ports/database.ts";
+import { literal } from "../select/filters.ts";
 import { identifier, type Translation } from "../translate/translate.ts";
 import type { Chunk } from "./copy-chunk.ts";
 import type { ReadSnapshot } from "./snapshot.ts";
@@ -126,10 +127,15 @@ function joinedSince([, table, alias = "", condition = ""]: RegExpExecArray, you
   return `(${own}) in (select ${joined} from ${table} ${alias} where ${young(alias)})`;
 }
 
-/** Rows changed since a mark, of every table that the entity is read from: by age, which a wrapped counter does not fool. A superset is fine. */
-export function changedSince(from: Sql | undefined, xid: string): Sql {
+/**
+ * Rows changed since a mark, of every table that the entity is read from: by age, which a wrapped counter does not fool. A superset is fine.
+ *
+ * `dag`: rows of that DAG alone are wanted, of an entity whose joined rows have its id: those are found by index.
+ */
+export function changedSince(from: Sql | undefined, xid: string, dag?: string): Sql {
   // A joined subquery has no transaction ids.
   if (/\bjoin \(/.test(from ?? "")) return "true";
   const young = (alias: string) => `age(${alias}.xmin) <= age('${Number(xid)}'::xid)`;
-  return `(${[young("s"), ...[...(from ?? "").matchAll(JOIN)].map((join) => joinedSince(join, young))].join(" or ")})`;
+  const joined = (alias: string) => (dag === undefined ? "" : `${alias}.dag_id = ${literal(dag)} and `) + young(alias);
+  return `(${[young("s"), ...[...(from ?? "").matchAll(JOIN)].map((join) => joinedSince(join, joined))].join(" or ")})`;
 }

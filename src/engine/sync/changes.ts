@@ -57,6 +57,8 @@ export interface ChangesOptions {
   readonly reach: Reach;
   readonly filenodes: Readonly<Record<string, string>>;
   readonly sourceRelease: string;
+  /** Only rows of this DAG are wanted. Default: of all. */
+  readonly dag?: string;
   /** The source was landed: its rows are all new to staging. */
   readonly isLanded: boolean;
 }
@@ -75,7 +77,8 @@ export function changesOf(translation: Translation, options: ChangesOptions): re
   // Of few rows all: which of them are copied may hang on other tables. Not of secrets, which look different each time they are encrypted.
   const isFew = entity.load === "merge" && !translation.columns.some((column) => column.codec !== undefined);
   if (isFew || isConstant || isRewritten || isNew || options.isLanded) return [{ name: "changed" }];
-  const source = changedSince(tableOf(entity, options.sourceRelease)?.from, base.mark.xid);
+  const dag = entity.scope.of === "environment" ? undefined : options.dag;
+  const source = changedSince(tableOf(entity, options.sourceRelease)?.from, base.mark.xid, dag);
   const canonical = within(translation, options.reach);
   return [{ name: "changed", source }, ...(canonical === undefined ? [] : [{ name: "arrived" as const, canonical }])];
 }

@@ -170,7 +170,7 @@ async function bringDag(target: Session, dagJob: DagJob): Promise<DagDelta> {
   const filenodes = await readFilenodes(snapshot.holder, history);
   const before = base.selection.leftOut.filter((run) => run.dag_id === dag);
   const reach = reachOf({ ...base.selection, leftOut: before }, selection, new Set());
-  const options = { base, reach, filenodes, sourceRelease: job.sourceSide.release, isLanded: false };
+  const options = { base, reach, filenodes, dag, sourceRelease: job.sourceSide.release, isLanded: false };
   const changes = (translation: Translation) => changesOf(translation, options);
   const sum = await mergeHistory(target, { rows, snapshot, dag, changes });
   if (dagJob.handedOver.length > 0) {

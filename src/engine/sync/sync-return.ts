@@ -75,7 +75,8 @@ async function mergeReturned(target: Session, dagJob: DagJob, parts: Omit<RowCop
   await rows.loadMaps();
   const changes = ({ entity }: Translation): readonly ChangedRows[] => {
     const from = tableOf(entity, job.sourceSide.release)?.from;
-    return [{ name: "changed", source: changedSince(from, xid) }];
+    const ofDag = entity.scope.of === "environment" ? undefined : dag;
+    return [{ name: "changed", source: changedSince(from, xid, ofDag) }];
   };
   return await mergeHistory(target, { rows, snapshot, dag, changes });
 }

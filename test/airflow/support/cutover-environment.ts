@@ -188,7 +188,8 @@ export async function startScheduling(options: SchedulingOptions): Promise<Sched
     release: options.release,
     fernetKey: options.fernetKey,
     databaseUrl: database.url,
-    install,
+    // Commands see the settings that the services have.
+    install: { ...install, env: (own) => install.env({ ...own, extra: { ...options.extra, ...own.extra } }) },
     env,
     home,
     api,

@@ -84,6 +84,8 @@ export async function openPair(serverUrl: string, { from, to, files }: Pair): Pr
     dagFiles: files.map((file) => (file === "plain" ? plainKindsFile : rareKindsFile)),
     start: minutesAgo(5),
     holdsDir: holds.dir,
+    // XComs of 1.10 are pickles, which a later release reads with this setting only.
+    extra: isInRange(from, "<2.0") ? { AIRFLOW__CORE__ENABLE_XCOM_PICKLING: "True" } : {},
   };
   const hasPlugin = (release: ReleaseName) => files.includes("rare") && isInRange(release, ">=2.2");
   const name = (side: string) => `cutover_${side}_${from}_${to}`.replaceAll(".", "_");
