@@ -17,6 +17,6 @@ test("a second command is refused, and told which one is at work; after that it 
   await held[Symbol.asyncDispose]();
 
   await using _ = await holdTarget(second, "sync");
-  const names = await first.query("select 1 from pg_stat_activity where application_name = 'crosswind cutover'");
+  const names = await first.query("select 1 from pg_stat_activity where application_name like 'crosswind %: cutover'");
   expect(names).toEqual([]);
 });

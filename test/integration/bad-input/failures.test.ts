@@ -80,8 +80,8 @@ test.for(["target", "source"] as const)(
 
 async function endSessions(environment: Environment, side: "source" | "target"): Promise<number> {
   const rows = await environment[side].query(
-    "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = $1",
-    [`crosswind ${side}`],
+    "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like $1",
+    [`crosswind ${side}%`],
   );
   return rows.length;
 }
