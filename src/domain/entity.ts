@@ -152,4 +152,18 @@ export interface Entity {
   readonly label?: readonly string[];
   /** Which of its rows are never taken, where the target is in `to`: a predicate over the canonical row, and why. */
   readonly leave?: readonly { readonly where: Sql; readonly to?: Range; readonly reason: string }[];
+  /** Rows that go over as they are, and that the target's Airflow reads only with a setting of its own. */
+  readonly needs?: readonly NeededSetting[];
+}
+
+/** A setting without which the target's Airflow does not read some rows. */
+export interface NeededSetting {
+  /** Releases of the source, and of the target. */
+  readonly from: Range;
+  readonly to: Range;
+  /** A predicate over the canonical row. */
+  readonly where: Sql;
+  /** What is said of so many rows: `are pickles, which ...`. */
+  readonly what: string;
+  readonly next: readonly string[];
 }

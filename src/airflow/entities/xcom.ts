@@ -71,5 +71,15 @@ export const xcom = defineEntity({
     },
     dag_result: { rows: since("3.3"), lost: "releases before 3.3 have no place for it" },
   },
+  needs: [
+    {
+      from: "<3.0",
+      to: "<3.0",
+      // A pickle of protocol 2 or later begins with it. 1.10 pickles unless told otherwise, 2.x does not read them unless told so.
+      where: "get_byte(substring(c.value from 1 for 1) || '\\x00'::bytea, 0) = 128",
+      what: "are pickles: they go over as they are, and a 2.x reads them only with `[core] enable_xcom_pickling` switched on; else a task that pulls one fails, also where it is cleared and run again",
+      next: ["set AIRFLOW__CORE__ENABLE_XCOM_PICKLING=True on the target; what it writes then is pickled, too"],
+    },
+  ],
   unset: [{ column: "id", in: "<2.0", reason: "nothing refers to it" }],
 });

@@ -17,6 +17,7 @@ import { exclusionsFor, resolveSelection } from "../select/filters.ts";
 import { isSelected } from "../select/match.ts";
 import { NO_ID_RULES } from "../translate/translate.ts";
 import { checkFits } from "./checks-fits.ts";
+import { checkNeededSettings } from "./checks-needs.ts";
 import { checkSecrets, checkTargetKey } from "./checks-objects.ts";
 import { checkDirection, checkIndexes, checkLengths, checkPaused, checkServers, checkTables } from "./checks-target.ts";
 import { checkWanted } from "./checks-wanted.ts";
@@ -36,6 +37,7 @@ const CHECKS: readonly PlanCheck[] = [
   checkWithout,
   checkLengths,
   checkWanted,
+  checkNeededSettings,
   checkFits,
   checkTables,
   checkIndexes,

@@ -110,3 +110,23 @@ test("connections whose extra is free text are named by the plan, each with what
   expect(planned.output).not.toContain("free text, no JSON");
   expect(older.finding("VALUE_NOT_AS_WANTED")?.subjects).toEqual(["connection:seed_flags_null"]);
 });
+
+test("pickled XComs of a target that reads them with a setting alone are told, and no others", async () => {
+  await using older = await anEnvironment({ target: "airflow-2.10.5-empty" });
+  await using newer = await anEnvironment();
+  const [pickles] = await older.source.query<{ n: number }>(
+    "select count(*)::int as n from xcom where encode(substring(value from 1 for 1), 'hex') = '80'",
+  );
+
+  const planned = await older.plan(["--accept-loss"]);
+  const converted = await newer.plan();
+
+  expect(pickles?.n).toBeGreaterThan(0);
+  expect(planned.finding("TARGET_NEEDS_SETTING")).toMatchObject({
+    severity: "warning",
+    entity: "xcom",
+    what: expect.stringMatching(new RegExp(`^${pickles?.n} XComs are pickles`)),
+    next: [expect.stringContaining("ENABLE_XCOM_PICKLING")],
+  });
+  expect(converted.finding("TARGET_NEEDS_SETTING")).toBeUndefined();
+});
