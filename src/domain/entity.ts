@@ -154,6 +154,14 @@ export interface Entity {
   readonly leave?: readonly { readonly where: Sql; readonly to?: Range; readonly reason: string }[];
   /** Rows that go over as they are, and that the target's Airflow reads only with a setting of its own. */
   readonly needs?: readonly NeededSetting[];
+  readonly distinct?: readonly Distinct[];
+}
+
+/** What no two rows of the target may share, besides the key: a unique index that the source may lack. */
+export interface Distinct {
+  readonly to: Range;
+  /** Canonical fields; rows with a NULL among them share nothing. */
+  readonly by: readonly string[];
 }
 
 /** A setting without which the target's Airflow does not read some rows. */

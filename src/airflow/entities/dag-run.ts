@@ -28,6 +28,10 @@ export const dagRun = defineEntity({
       reason: "1.10 to 2.1 allowed a DAG run without a DAG, an id or a date; later releases refuse it",
     },
   ],
+  distinct: [
+    { to: "<3.0", by: ["dag_id", "run_date"] },
+    { to: ">=3.0", by: ["dag_id", "logical_date"] },
+  ],
   serial: { field: "id", rule: "kept" },
   fields: {
     id: always(),

@@ -16,6 +16,7 @@ import { type ProbedSide, probeSide } from "../probe/probe-side.ts";
 import { exclusionsFor, resolveSelection } from "../select/filters.ts";
 import { isSelected } from "../select/match.ts";
 import { NO_ID_RULES } from "../translate/translate.ts";
+import { checkDistinct } from "./checks-distinct.ts";
 import { checkFits } from "./checks-fits.ts";
 import { checkNeededSettings } from "./checks-needs.ts";
 import { checkSecrets, checkTargetKey } from "./checks-objects.ts";
@@ -38,6 +39,7 @@ const CHECKS: readonly PlanCheck[] = [
   checkLengths,
   checkWanted,
   checkNeededSettings,
+  checkDistinct,
   checkFits,
   checkTables,
   checkIndexes,

@@ -147,6 +147,11 @@ function runExclusions(
       where: oneOf(resolved.leftOut),
     });
   }
+  const named = namesWithout(resolved.without, dagRun.entity.id);
+  if (named.length > 0) {
+    const isNamed = `concat_ws(' · ', ${dag}, ${run}) = any ${list(named)} or ${dag} = any ${list(named)}`;
+    exclusions.push({ reason: "of runs that are left out by name", where: `coalesce(${isNamed}, false)` });
+  }
   const kept = resolved.kept?.keptRuns ?? [];
   if (kept.length > 0) exclusions.push({ reason: "of runs that stay as they are on the target", where: oneOf(kept) });
   if (resolved.since !== undefined) {
