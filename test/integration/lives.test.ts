@@ -4,7 +4,8 @@ import { expect, test } from "vitest";
 import { openPostgres } from "../../src/databases/postgres/postgres.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import { EVERYTHING } from "../../src/domain/selection.ts";
-import { beginLife, beginRun, claimChunk, createLedger } from "../../src/engine/copy/ledger.ts";
+import { beginLife, beginRun, createLedger } from "../../src/engine/copy/ledger.ts";
+import { claimChunk } from "../../src/engine/copy/ledger-chunks.ts";
 import { joinReadSnapshot, openReadSnapshot } from "../../src/engine/copy/snapshot.ts";
 import { freshDatabase } from "../support/database.ts";
 

@@ -17,7 +17,7 @@ async function content({ target }: Environment): Promise<Readonly<Record<string,
 
 async function hasLedger({ target }: Environment): Promise<boolean> {
   const [row] = await target.query<{ there: boolean }>("select to_regnamespace('crosswind') is not null as there");
-  return row?.there === true;
+  return row?.there ?? false;
 }
 
 async function remove(environment: Environment, ...args: readonly string[]) {

@@ -6,7 +6,7 @@ import type { Throttle } from "../../ports/durable.ts";
 import { identifier, type Translation } from "../translate/translate.ts";
 import { ByteCounter } from "./byte-counter.ts";
 import { streamColumns } from "./columns.ts";
-import { claimChunk, recordChunk } from "./ledger.ts";
+import { claimChunk, recordChunk } from "./ledger-chunks.ts";
 import { type Merge, mergeStatements } from "./merge.ts";
 import * as problems from "./problems.ts";
 import { type ChangedValues, RewriteStream } from "./rewrite-stream.ts";

@@ -8,8 +8,11 @@ import { identifier, NO_ID_RULES, type Translation } from "../translate/translat
 import { type ChunkSpec, changedSince, chunkOf, cutIntoChunks } from "./chunks.ts";
 import type { CopiedChunk, WayIn } from "./copy-chunk.ts";
 import { allLanes, type CopyJob, dagRunOf } from "./copy-context.ts";
+import { readTargetOwnedDags } from "./dag-owners.ts";
 import { settleIdRules } from "./id-rules.ts";
 import * as ledger from "./ledger.ts";
+import { countChunks, deltaName, hasEarlierHistory, readBegunEntities } from "./ledger-chunks.ts";
+import { idRulesOf, readIdRules } from "./ledger-ids.ts";
 import { lifeOver } from "./problems.ts";
 import { makeRoom } from "./replace-runs.ts";
 import { restoreAll } from "./restore-indexes.ts";
@@ -49,7 +52,7 @@ export class CopyRun implements AsyncDisposable {
       await restoreAll(target);
       const dagRun = dagRunOf(job, dagRunEntity);
       const there = await ledger.readRun(target, job.run);
-      const chunks = there === undefined ? 0 : await ledger.countChunks(target, job.run);
+      const chunks = there === undefined ? 0 : await countChunks(target, job.run);
       const isResumed = chunks > 0 && there?.markXid != null;
       const resolved = isResumed
         ? await resumeSelection(snapshot.holder, target, { job, dagRun, recorded: there })
@@ -57,7 +60,7 @@ export class CopyRun implements AsyncDisposable {
             ...(await resolveSelection(snapshot.holder, dagRun, { selection: job.selection, now: job.now })),
             kept: job.conflicts,
           };
-      const selection = { ...resolved, ownedByTarget: await ledger.readTargetOwnedDags(target, job.identity) };
+      const selection = { ...resolved, ownedByTarget: await readTargetOwnedDags(target, job.identity) };
       const ids = await target.transaction(async () => {
         const translations = [...allLanes(job, NO_ID_RULES).values()].map((lanes) => lanes.optimistic);
         const filenodes = await readFilenodes(snapshot.holder, translations);
@@ -82,7 +85,7 @@ export class CopyRun implements AsyncDisposable {
       });
       const isReplacing = job.conflicts.replacedRuns.length > 0;
       const isMerged =
-        isResumed || isReplacing || (await ledger.hasEarlierHistory(target, { id: job.run, source: job.identity }));
+        isResumed || isReplacing || (await hasEarlierHistory(target, { id: job.run, source: job.identity }));
       const way: WayIn = isMerged ? "merge" : "direct";
       const run = new CopyRun({ job, snapshot, selection, dagRun, isResumed, way, life, ids });
       await run.rows.loadMaps();
@@ -107,7 +110,7 @@ export class CopyRun implements AsyncDisposable {
     const snapshot = await joinReadSnapshot(job.source, { exported, mark, joinedOf: job.run });
     try {
       const selection = { ...recorded.selection, leftOut: await ledger.readLeftOut(target, job.run) };
-      const ids = ledger.idRulesOf(await ledger.readIdRules(target, job.identity));
+      const ids = idRulesOf(await readIdRules(target, job.identity));
       const dagRun = dagRunOf(job, dagRunEntity);
       const run = new CopyRun({ job, snapshot, selection, dagRun, isResumed: way === "merge", way, life, ids });
       await run.rows.loadMaps();
@@ -153,7 +156,7 @@ export class CopyRun implements AsyncDisposable {
 
   /** Rows of entities begun before that changed since the old mark: parents first, by merge; then the mark moves on. */
   async #bringUpToDate(target: Session, { markXid, filenodes }: ledger.LedgerRun): Promise<void> {
-    const begun = await ledger.readBegunEntities(target, this.job.run);
+    const begun = await readBegunEntities(target, this.job.run);
     const all = this.rows.all.map((lanes) => lanes.optimistic);
     const { snapshot, selection } = this.rows;
     const filenodesNow = await readFilenodes(snapshot.holder, all);
@@ -165,7 +168,7 @@ export class CopyRun implements AsyncDisposable {
         // Of few rows all: which of them are copied may hang on tables that they are not read from.
         const isWhole = wasRewritten || load === "merge";
         const source = isWhole ? "true" : changedSince(from, markXid ?? "3");
-        const name = ledger.deltaName(markXid ?? "3", snapshot.mark);
+        const name = deltaName(markXid ?? "3", snapshot.mark);
         await this.rows.merge({ run: this.job.run, entity: entity.id, name, source });
       }
     };

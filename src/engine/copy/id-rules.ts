@@ -12,7 +12,7 @@ import {
   translate,
 } from "../translate/translate.ts";
 import { codecInput } from "./columns.ts";
-import { idRulesOf, readIdRules, writeIdRule } from "./ledger.ts";
+import { idRulesOf, readIdRules, writeIdRule } from "./ledger-ids.ts";
 
 /** Room left after the source's ids, so that its later rows keep their ids and the target's own come after. */
 const LEAST_GAP = 100_000;

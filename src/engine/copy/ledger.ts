@@ -1,10 +1,7 @@
-import { createHash } from "node:crypto";
 import type { RunKey } from "../../domain/plan.ts";
 import type { Selection } from "../../domain/selection.ts";
 import type { Database, Session } from "../../ports/database.ts";
 import type { LeftOutRun, ResolvedSelection } from "../select/filters.ts";
-import type { IdPair, IdRules } from "../translate/translate.ts";
-import { lifeOver } from "./problems.ts";
 import type { Mark } from "./snapshot.ts";
 
 /**
@@ -55,16 +52,6 @@ export interface LedgerRun {
   /** By source table; another number than now means that the table was rewritten and its rows renumbered. */
   readonly filenodes: Readonly<Record<string, string>>;
   readonly selection: ResolvedSelection | null;
-}
-
-/** How a kept serial id is shifted; ids from `low` to `high` on the target are ours. */
-export interface IdRule {
-  readonly entity: string;
-  readonly offset: number;
-  readonly low: number;
-  readonly high: number;
-  /** Rows that were on the target before and are ours now: under the id that they had there. */
-  readonly exceptions: readonly IdPair[];
 }
 
 /** Makes the ledger's tables where they are missing. Throws ROLE_LACKS_RIGHTS where the role may not create the schema. */
@@ -161,33 +148,6 @@ export async function beginRun(session: Session, options: BeginOptions): Promise
   );
 }
 
-/** The DAGs whose rows count on the target: no copy, delta or repair writes them. */
-export async function readTargetOwnedDags(session: Session, source: string): Promise<readonly string[]> {
-  if (!(await hasLedger(session))) return [];
-  const [has] = await session.query<{ there: boolean }>(
-    "select to_regclass('crosswind.dag_owner') is not null as there",
-  );
-  if (has?.there !== true) return [];
-  const rows = await session.query<{ dag_id: string }>(
-    "select dag_id from crosswind.dag_owner where source = $1 and owner = 'target' order by 1",
-    [source],
-  );
-  return rows.map((row) => row.dag_id);
-}
-
-/** Says whose rows of a DAG count from now on. */
-export async function writeDagOwner(
-  session: Session,
-  source: string,
-  { dag, owner }: { readonly dag: string; readonly owner: "source" | "target" },
-): Promise<void> {
-  await session.query(
-    `insert into crosswind.dag_owner (source, dag_id, owner) values ($1, $2, $3)
-     on conflict (source, dag_id) do update set owner = excluded.owner, since = now() where dag_owner.owner <> excluded.owner`,
-    [source, dag, owner],
-  );
-}
-
 /** The selection that the newest run of a source was planned with; undefined where nothing was copied from it. */
 export async function readPlannedSelection(target: Database, source: string): Promise<Selection | undefined> {
   await using session = await target.session();
@@ -225,143 +185,6 @@ export async function forgetLeftOut(
   await session.query(
     "delete from crosswind.left_out_run where run = $1 and dag_id = $2 and run_id <> all ($3::text[])",
     [run, dag, except],
-  );
-}
-
-/** Chunks of history: objects are one chunk each, and what changed meanwhile comes in chunks of its own. */
-const IS_HISTORY = "chunk <> 'all' and chunk not like 'changed since %'";
-
-/**
- * The name of the chunk that brings an entity up to date. By the whole snapshot: two of them with the same oldest open transaction may see
- * different rows.
- */
-export function deltaName(since: string, { xid, snapshot }: Mark): string {
-  return `changed since ${since} at ${xid} ${createHash("sha256").update(snapshot).digest("hex").slice(0, 16)}`;
-}
-
-/** The name of the chunk that brings the same rows once more, with the ids of rows of their own kind that they refer to. */
-export function referencesName(chunk: string): string {
-  return `changed since ids of ${chunk}`;
-}
-
-/** Entities of which the run brought rows. */
-export async function readBegunEntities(session: Session, run: string): Promise<ReadonlySet<string>> {
-  const rows = await session.query<{ entity: string }>("select distinct entity from crosswind.chunk where run = $1", [
-    run,
-  ]);
-  return new Set(rows.map((row) => row.entity));
-}
-
-/** Number of chunks of the run's history that are in the target. */
-export async function countChunks(session: Session, run: string): Promise<number> {
-  const rows = await session.query<{ n: string }>(
-    `select count(*) as n from crosswind.chunk where run = $1 and ${IS_HISTORY}`,
-    [run],
-  );
-  return Number(rows[0]?.n ?? 0);
-}
-
-/** True when another run brought history of this source: its rows are there, so this one goes in by merge. */
-export async function hasEarlierHistory(
-  session: Session,
-  run: { readonly id: string; readonly source: string },
-): Promise<boolean> {
-  const rows = await session.query(
-    `select 1 from crosswind.chunk c join crosswind.run r on r.id = c.run where r.source = $1 and r.id <> $2 and ${IS_HISTORY} limit 1`,
-    [run.source, run.id],
-  );
-  return rows.length > 0;
-}
-
-interface Claim {
-  readonly run: string;
-  readonly entity: string;
-  readonly chunk: string;
-  /** Of the run. Default: it has but one. */
-  readonly life?: number;
-}
-
-/** The row of the run is held until the chunk is committed: its next life waits for that. */
-const CLAIM_IN_LIFE = `with life as (select 1 from crosswind.run where id = $1 and life = $4 for share)
-  insert into crosswind.chunk (run, entity, chunk) select $1, $2, $3 from life on conflict do nothing returning 1`;
-
-/**
- * The first statement of a chunk's transaction: true when the chunk is ours to write, false when it is already there. Throws RUN_LIFE_OVER where
- * the run has begun another life.
- */
-export async function claimChunk(session: Session, { run, entity, chunk, life }: Claim): Promise<boolean> {
-  if (life === undefined) {
-    const rows = await session.query(
-      "insert into crosswind.chunk (run, entity, chunk) values ($1, $2, $3) on conflict do nothing returning 1",
-      [run, entity, chunk],
-    );
-    return rows.length === 1;
-  }
-  const rows = await session.query(CLAIM_IN_LIFE, [run, entity, chunk, life]);
-  if (rows.length === 1) return true;
-  const [now] = await session.query<{ life: number }>("select life from crosswind.run where id = $1", [run]);
-  if (now?.life !== life) throw lifeOver({ run });
-  return false;
-}
-
-/** Records what the chunk wrote, in the same transaction. */
-export async function recordChunk(
-  session: Session,
-  chunk: { run: string; entity: string; chunk: string; rows: number; bytes: number },
-): Promise<void> {
-  await session.query(
-    "update crosswind.chunk set rows = $4, bytes = $5 where run = $1 and entity = $2 and chunk = $3",
-    [chunk.run, chunk.entity, chunk.chunk, chunk.rows, chunk.bytes],
-  );
-}
-
-/** The recorded id rules for a source, by entity. */
-export async function readIdRules(session: Session, source: string): Promise<readonly IdRule[]> {
-  const rows = await session.query<{ entity: string; id_offset: string; low: string; high: string }>(
-    "select entity, id_offset, low, high from crosswind.id_rule where source = $1",
-    [source],
-  );
-  const replaced = await session.query<{ source_id: string; target_id: string }>(
-    "select source_id, target_id from crosswind.replaced_run where source = $1 order by 1",
-    [source],
-  );
-  const runs = replaced.map((row): IdPair => [Number(row.source_id), Number(row.target_id)]);
-  return rows.map((row) => ({
-    entity: row.entity,
-    offset: Number(row.id_offset),
-    low: Number(row.low),
-    high: Number(row.high),
-    exceptions: row.entity === "dag_run" ? runs : [],
-  }));
-}
-
-/** Rules as a translation takes them; ids of what the target numbers itself are known later. */
-export function idRulesOf(rules: readonly IdRule[], maps: IdRules["maps"] = {}): IdRules {
-  return {
-    offsets: Object.fromEntries(rules.map((rule) => [rule.entity, rule.offset])),
-    exceptions: Object.fromEntries(rules.map((rule) => [rule.entity, rule.exceptions])),
-    maps,
-  };
-}
-
-/** Records that a run of the target becomes the source's, under the target's id. */
-export async function writeReplacedRun(
-  session: Session,
-  source: string,
-  run: RunKey & { readonly ids: IdPair },
-): Promise<void> {
-  await session.query(
-    `insert into crosswind.replaced_run (source, dag_id, run_id, source_id, target_id) values ($1, $2, $3, $4, $5)
-     on conflict do nothing`,
-    [source, run.dag_id, run.run_id, ...run.ids],
-  );
-}
-
-/** Records an id rule; the first one stays. */
-export async function writeIdRule(session: Session, source: string, rule: Omit<IdRule, "exceptions">): Promise<void> {
-  await session.query(
-    "insert into crosswind.id_rule (source, entity, id_offset, low, high) values ($1, $2, $3, $4, $5) on conflict do nothing",
-    [source, rule.entity, rule.offset, rule.low, rule.high],
   );
 }
 

@@ -3,7 +3,8 @@ import type { RunKey } from "../../domain/plan.ts";
 import type { Session } from "../../ports/database.ts";
 import type { Side } from "../translate/translate.ts";
 import { dagRunOf } from "./copy-context.ts";
-import { hasLedger, readIdRules } from "./ledger.ts";
+import { hasLedger } from "./ledger.ts";
+import { readIdRules } from "./ledger-ids.ts";
 
 /** A run that a target has of its own. `at`: its logical date, as text. */
 export interface OwnRun extends RunKey {

@@ -4,7 +4,7 @@ import type { Session } from "../../ports/database.ts";
 import { type IdPair, identifier, NO_ID_RULES, type Translation, translate } from "../translate/translate.ts";
 import { codecInput } from "./columns.ts";
 import type { CopyJob } from "./copy-context.ts";
-import { writeReplacedRun } from "./ledger.ts";
+import { writeReplacedRun } from "./ledger-ids.ts";
 
 interface Sides {
   readonly job: CopyJob;

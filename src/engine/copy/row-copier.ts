@@ -4,7 +4,7 @@ import type { IdRules, Translation } from "../translate/translate.ts";
 import { type Chunk, type CopiedChunk, copyChunk, type WayIn } from "./copy-chunk.ts";
 import { allLanes, type CopyJob, type Lanes, rowsOf } from "./copy-context.ts";
 import { givesIds, readIdMaps } from "./id-rules.ts";
-import { referencesName } from "./ledger.ts";
+import { referencesName } from "./ledger-chunks.ts";
 import type { ReadSnapshot } from "./snapshot.ts";
 import { assertSameTypes } from "./types-check.ts";
 

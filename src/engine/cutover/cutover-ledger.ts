@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Database, Session } from "../../ports/database.ts";
-import { createLedger, writeDagOwner } from "../copy/ledger.ts";
+import { writeDagOwner } from "../copy/dag-owners.ts";
+import { createLedger } from "../copy/ledger.ts";
 import type { SideName } from "./automated-run.ts";
 import * as problems from "./problems.ts";
 import type { CutoverEvent, DagSwitch } from "./switch-state.ts";

@@ -1,6 +1,7 @@
 import type { Selection } from "../../domain/selection.ts";
 import type { Session } from "../../ports/database.ts";
 import * as ledger from "../copy/ledger.ts";
+import { type IdRule } from "../copy/ledger-ids.ts";
 import type { Mark } from "../copy/snapshot.ts";
 import type { ResolvedSelection } from "../select/filters.ts";
 import { identifier, type Translation } from "../translate/translate.ts";
@@ -97,7 +98,7 @@ export function assertMarkHolds({ mark }: Pick<Base, "mark">, now: Mark): void {
 export async function assertRoom(
   source: Session,
   translations: readonly Translation[],
-  rules: readonly ledger.IdRule[],
+  rules: readonly IdRule[],
 ): Promise<void> {
   for (const { entity, canonical } of translations) {
     const rule = rules.find((each) => each.entity === entity.id);

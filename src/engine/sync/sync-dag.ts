@@ -7,6 +7,7 @@ import { allLanes, type CopyJob, dagRunOf } from "../copy/copy-context.ts";
 import { readFilenodes } from "../copy/copy-run.ts";
 import { settleIdRules } from "../copy/id-rules.ts";
 import * as ledger from "../copy/ledger.ts";
+import { readIdRules } from "../copy/ledger-ids.ts";
 import { RowCopier, type RowCopierParts } from "../copy/row-copier.ts";
 import { openReadSnapshot, type ReadSnapshot } from "../copy/snapshot.ts";
 import { type KeptOnTarget, literal, type ResolvedSelection, unfinishedRuns } from "../select/filters.ts";
@@ -46,7 +47,7 @@ async function share(job: CopyJob, snapshot: ReadSnapshot, target: Session): Pro
 /** The rules that ids of the source's rows follow on the target; made where there are none yet. */
 async function settleIds(job: CopyJob, snapshot: ReadSnapshot, target: Session): Promise<IdRules> {
   const translations = [...allLanes(job, NO_ID_RULES).values()].map((lanes) => lanes.optimistic);
-  await assertRoom(snapshot.holder, translations, await ledger.readIdRules(target, job.identity));
+  await assertRoom(snapshot.holder, translations, await readIdRules(target, job.identity));
   const { identity, targetSide } = job;
   return await target.transaction(() =>
     settleIdRules(snapshot.holder, target, { translations, identity, targetRelease: targetSide.release }),

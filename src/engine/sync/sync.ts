@@ -6,8 +6,10 @@ import type { RunKey, SettledConflicts } from "../../domain/plan.ts";
 import type { Session } from "../../ports/database.ts";
 import { allLanes, type CopyJob, dagRunOf } from "../copy/copy-context.ts";
 import { readFilenodes } from "../copy/copy-run.ts";
+import { readTargetOwnedDags } from "../copy/dag-owners.ts";
 import { settleIdRules } from "../copy/id-rules.ts";
 import * as ledger from "../copy/ledger.ts";
+import { readIdRules } from "../copy/ledger-ids.ts";
 import { restoreAll } from "../copy/restore-indexes.ts";
 import { RowCopier } from "../copy/row-copier.ts";
 import { openReadSnapshot, type ReadSnapshot, readDeleted } from "../copy/snapshot.ts";
@@ -99,7 +101,7 @@ async function select(
     // What a history of days or of runs reaches was settled with the first copy: it does not lose its oldest rows since.
     ...(since === undefined ? {} : { since: { ...now.since, ...since } }),
     kept,
-    ownedByTarget: await ledger.readTargetOwnedDags(sessions.target, job.identity),
+    ownedByTarget: await readTargetOwnedDags(sessions.target, job.identity),
   };
 }
 
@@ -122,7 +124,7 @@ async function begin({ job, snapshot, target, deletedNow }: Begin): Promise<Open
   const dagRun = dagRunOf(job, dagRunEntity);
   const { mark } = snapshot;
   const { run, identity, selection: planned, targetSide } = job;
-  const known = await ledger.readIdRules(target, identity);
+  const known = await readIdRules(target, identity);
   await assertRoom(source, translations, known);
   const ids = await target.transaction(async () => {
     const begun = { run, source: identity, mark, filenodes, planned, selection, deleted: deletedNow };
@@ -130,7 +132,7 @@ async function begin({ job, snapshot, target, deletedNow }: Begin): Promise<Open
     return await settleIdRules(source, target, { translations, identity, targetRelease: targetSide.release });
   });
   const rows = new RowCopier({ job, snapshot, selection, dagRun, ids });
-  const rules = new Map((await ledger.readIdRules(target, job.identity)).map((rule) => [rule.entity, rule]));
+  const rules = new Map((await readIdRules(target, job.identity)).map((rule) => [rule.entity, rule]));
   await rows.loadMaps();
   await rows.checkTypes();
   const reach = reachOf(base.selection, selection, await copiedOf(target, selection.leftOut, base));

@@ -1,6 +1,6 @@
 import type { Sql } from "../../domain/entity.ts";
 import { codecInput } from "../copy/columns.ts";
-import type { IdRule } from "../copy/ledger.ts";
+import type { IdRule } from "../copy/ledger-ids.ts";
 import { copiedRows, exclusionsFor, literal, type ResolvedSelection } from "../select/filters.ts";
 import {
   identifier,

@@ -1,5 +1,5 @@
 import type { Session } from "../../ports/database.ts";
-import type { IdRule } from "../copy/ledger.ts";
+import type { IdRule } from "../copy/ledger-ids.ts";
 
 /** Tables whose rows can not be without a run: foreign keys lead from them to it, valid ones, of columns that can not be NULL. */
 const HANG_ON_RUNS = `with recursive hanging(oid) as (
