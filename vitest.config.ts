@@ -26,7 +26,8 @@ export default defineConfig({
           globalSetup,
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          fileParallelism: false,
+          // Much of it waits: for what was killed to be found dead, for networks that say nothing.
+          maxWorkers: 2,
         },
       },
       {
