@@ -105,6 +105,10 @@ const CHANGED: Readonly<Record<string, string>> = {
   "task_instance_history.task_display_name": "NULL, which 3.x refuses",
   "dag_run_note.user_id": "users are not copied",
   "task_instance_note.user_id": "users are not copied",
+  "hitl_detail.assignees": "who is no user of the target is known there by name",
+  "hitl_detail.responded_by": "the same",
+  "hitl_detail_history.assignees": "the same",
+  "hitl_detail_history.responded_by": "the same",
 };
 
 /** There and back gives back all but what one of the plans leaves behind. */

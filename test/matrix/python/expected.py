@@ -298,8 +298,9 @@ class Expectation:
         if max(self.source, self.target) >= (3, 2):
             # Numbers of ab_user, of whom the target, or a recorded 3.1, has none: there they are known by their names.
             known = lambda user: {**user, "id": user["name"]} if user["id"].isdigit() else user
-            row["responded_by"] = row["responded_by"] and known(row["responded_by"])
-            row["assignees"] = row["assignees"] and [known(user) for user in row["assignees"]]
+            for name, each in (("responded_by", known), ("assignees", lambda users: [known(user) for user in users])):
+                value = row[name] and row[name]["json"]
+                row[name] = {"json": each(value)} if value else row[name]
         return self.of_run(row)
 
     hitl_detail_history = hitl_detail
