@@ -1,9 +1,11 @@
 // npm test: every project of vitest.config.ts, one after another, all of them also when one fails.
 // npm test -- ARGS: passes the arguments on to vitest instead.
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { tmpdir } from "node:os";
+import { dirname, join, relative } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { pythonMissing } from "../test/airflow/support/install.ts";
 
 const root = dirname(import.meta.dirname);
@@ -24,6 +26,21 @@ const PROJECTS: readonly Project[] = [
   { name: "matrix", folders: ["test/matrix"], needsPython: true },
 ];
 
+/** What we read of vitest's JSON report. */
+interface Report {
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages?: readonly string[];
+    }[];
+  }[];
+}
+
+const LINES_OF_A_FAILURE = 8;
+
 const args = process.argv.slice(2);
 process.exitCode = args.length > 0 ? runVitest(args) : await runAll();
 
@@ -32,6 +49,8 @@ async function runAll(): Promise<number> {
   const results = PROJECTS.filter(({ folders }) => folders.some((folder) => existsSync(join(root, folder)))).map(
     (project) => ({ name: project.name, ...runProject(project, noPython) }),
   );
+  // Again, and last: between a failure and the end there may be half an hour of other output.
+  for (const failure of results.flatMap(({ failures }) => failures)) console.log(`\n${failure}`);
   console.log("");
   for (const { name, said } of results) {
     console.log(`${name.padEnd(12)} ${said}`);
@@ -39,21 +58,51 @@ async function runAll(): Promise<number> {
   return results.some(({ isFailed }) => isFailed) ? 1 : 0;
 }
 
-function runProject(
-  { name, needsPython }: Project,
-  noPython: string | undefined,
-): { readonly said: string; readonly isFailed: boolean } {
+interface Result {
+  readonly said: string;
+  readonly isFailed: boolean;
+  readonly failures: readonly string[];
+}
+
+function runProject({ name, needsPython }: Project, noPython: string | undefined): Result {
   if (needsPython === true && noPython !== undefined) {
     // On a developer's machine a loud word is enough; where nobody reads it, it must not pass for a success.
     console.error("\n".concat("!".repeat(100)));
     console.error(`The tests against genuine Airflow (${name}) were NOT RUN: ${noPython}.`);
     console.error("!".repeat(100));
-    return { said: `NOT RUN (${noPython})`, isFailed: Boolean(process.env["CI"]) };
+    return { said: `NOT RUN (${noPython})`, isFailed: Boolean(process.env["CI"]), failures: [] };
   }
   const start = performance.now();
-  const code = runVitest(["--project", name]);
-  const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  return { said: `${code === 0 ? "passed" : "FAILED"} (${seconds} s)`, isFailed: code !== 0 };
+  const folder = mkdtempSync(join(tmpdir(), "crosswind-tests-"));
+  try {
+    const report = join(folder, "report.json");
+    const code = runVitest(["--project", name, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`]);
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    const isFailed = code !== 0;
+    return { said: `${isFailed ? "FAILED" : "passed"} (${seconds} s)`, isFailed, failures: failuresOf(report) };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function failuresOf(report: string): string[] {
+  if (!existsSync(report)) return [];
+  const { testResults } = JSON.parse(readFileSync(report, "utf8")) as Report;
+  return testResults.flatMap(({ name, message, assertionResults }) => {
+    const failed = assertionResults.filter(({ status }) => status === "failed");
+    const told = failed.map(({ fullName, failureMessages }) => ({ fullName, why: failureMessages?.[0] ?? "" }));
+    // A file that could not be read, or whose set-up failed, has a message of its own.
+    if (message !== "") told.unshift({ fullName: "(the file itself)", why: message });
+    return told.map(({ fullName, why }) => `FAILED ${relative(root, name)} > ${fullName}\n${firstLines(why)}`);
+  });
+}
+
+function firstLines(text: string): string {
+  return stripVTControlCharacters(text)
+    .split("\n")
+    .slice(0, LINES_OF_A_FAILURE)
+    .map((line) => `    ${line}`)
+    .join("\n");
 }
 
 function runVitest(vitestArgs: readonly string[]): number {
