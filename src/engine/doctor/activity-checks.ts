@@ -75,7 +75,8 @@ const OLD_SECONDS = 3600;
 async function checkHorizon({ session }: SideContext): Promise<Outcome> {
   const held = await readHeldHorizon(session);
   if (held === undefined) return { status: "ok", detail: "no session that it shows keeps the server from cleaning up" };
-  const minutes = Math.ceil(held.seconds / 60);
+  // Whole seconds: one that has just begun has none.
+  const minutes = Math.max(1, Math.ceil(held.seconds / 60));
   const detail = `for ${held.who} the server keeps what was deleted in the last ${count(minutes, "minute")} (${count(held.transactions, "transaction")})`;
   if (held.seconds < OLD_SECONDS) return { status: held.isOurs ? "note" : "ok", detail };
   return {
