@@ -15,16 +15,16 @@ interface TaskInstanceKey {
 
 /**
  * A UUIDv7 (RFC 9562) for a row from a release that had none: 48 bits of the run's date in milliseconds, so that ids follow time
- * as the index likes it, and 74 bits made from the key. Repeated copies agree, and a task that runs again keeps its id.
- * The hash is the one that Postgres partitions tables by, so no release of it may change it; a tenth of the time of md5.
+ * as the index likes it, 12 bits made from the task and 62 from the whole key. Repeated copies agree, and a task that runs again keeps its id.
+ * The hashes are those that Postgres partitions tables by, so no release of it may change them; a tenth of the time of md5.
  */
 export function taskInstanceId(key: TaskInstanceKey): Sql {
   const parts = [key.dag, key.task, key.run, `(${key.map})::text`, ...(key.attempt ? [`(${key.attempt})::text`] : [])];
-  const hash = (seed: number) => `hashtextextended(${parts.join(" || E'\\x1f' || ")}, ${seed})`;
   const time = `floor(date_part('epoch', ${key.date}) * 1000)::bigint << 16`;
-  // Both halves as numbers: the time, version 7 and 12 bits of the one hash; the variant and 62 bits of the other.
-  const high = `int8send((${time}) | 28672 | (${hash(0)} & 4095))`;
-  const low = `int8send((${hash(1)} & 4611686018427387903) | (-9223372036854775808)::bigint)`;
+  // Both halves as numbers: the time, version 7 and the 12 bits; the variant and the 62 bits. The key is put together once: that costs more than its hash.
+  const high = `int8send((${time}) | 28672 | (hashtext(${key.task}) & 4095))`;
+  const hash = `hashtextextended(${parts.join(" || E'\\x1f' || ")}, 0)`;
+  const low = `int8send((${hash} & 4611686018427387903) | (-9223372036854775808)::bigint)`;
   return `encode(${high} || ${low}, 'hex')::uuid`;
 }
 
