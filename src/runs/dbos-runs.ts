@@ -29,7 +29,9 @@ export type Ended<T> =
 const ITEMS_AHEAD = 3;
 /** Where a run is shared: what waits in one process could be done by another. */
 const ITEMS_AHEAD_SHARED = 2;
-const ITEM_POLL_MS = 50;
+const POLL_MS = 50;
+/** Nothing comes to the course's queue while the course is under way: whoever takes it over makes the queue anew. */
+const BEGUN_POLL_MS = 5000;
 const RECOVER_MS = 1000;
 
 /** Silent: the views speak, and a log line could quote a row. */
@@ -49,7 +51,7 @@ async function registerQueues({ run, role, lanes, state }: DurableOptions): Prom
     systemDatabaseIdleTransactionTimeoutMs: 0,
   });
   const { course, items } = queuesOf(run);
-  const options = { minPollingIntervalMs: ITEM_POLL_MS, onConflict: "always_update" } as const;
+  const options = { minPollingIntervalMs: POLL_MS, onConflict: "always_update" } as const;
   try {
     const isCarrier = role === "carrier";
     if (isCarrier) await client.registerQueue(course, { workerConcurrency: 1, ...options });
@@ -118,8 +120,11 @@ async function attach<T>(options: DurableOptions, workflows: Workflows): Promise
   }
   const handle = await DBOS.startWorkflow(workflows.course, { workflowID: run, queueName: queuesOf(run).course })();
   // The course of a definition gives what the definition says.
+  const wasDone = before?.status === "SUCCESS";
+  // Every question costs the state database what it could do for items.
+  if (!wasDone) await workflows.followed;
   const result = (await handle.getResult({ pollingIntervalMs: RESULT_POLL_MS })) as T;
-  return { state: "done", result, wasDone: before?.status === "SUCCESS" };
+  return { state: "done", result, wasDone };
 }
 
 /** How a run is done in this process. */
@@ -148,7 +153,13 @@ export interface OpenedRun extends AsyncDisposable {
 
 /** Opens a run. Returns at once: the state database gets ready while the caller looks at the environments. */
 export function openRun(options: DurableOptions): OpenedRun {
-  const workflows = new Workflows(options);
+  const { course } = queuesOf(options.run);
+  const begunQueue = {
+    workerConcurrency: 1,
+    minPollingIntervalMs: BEGUN_POLL_MS,
+    onConflict: "always_update",
+  } as const;
+  const workflows = new Workflows({ ...options, onFollow: () => DBOS.registerQueue(course, begunQueue) });
   const launched = launch(options);
   // Told to whoever carries the run; one that is not carried is only closed.
   launched.catch(() => {});

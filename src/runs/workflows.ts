@@ -22,6 +22,14 @@ export interface Course {
   readonly admit: () => Promise<AsyncDisposable | undefined>;
 }
 
+export interface WorkflowsOptions {
+  readonly run: string;
+  /** Items at once. */
+  readonly lanes: number;
+  /** Called when the course has begun here. */
+  readonly onFollow: () => Promise<unknown>;
+}
+
 /** The workflows of a run, registered with DBOS: its course, and its items. */
 export class Workflows {
   readonly #run: string;
@@ -31,10 +39,13 @@ export class Workflows {
   /** By workflow: resolved when this process has done the item. */
   readonly #ended = new Map<string, PromiseWithResolvers<void>>();
   readonly #outside = AsyncLocalStorage.snapshot();
+  readonly #followed = Promise.withResolvers<void>();
+  readonly #onFollow: () => Promise<unknown>;
   readonly course: () => Promise<unknown>;
 
-  constructor({ run, lanes }: { readonly run: string; readonly lanes: number }) {
+  constructor({ run, lanes, onFollow }: WorkflowsOptions) {
     this.#run = run;
+    this.#onFollow = onFollow;
     this.#lanes = pLimit(lanes);
     this.#item = DBOS.registerWorkflow((item: WorkItem) => this.#do(item), {
       name: "item",
@@ -46,6 +57,11 @@ export class Workflows {
   /** What was recovered of an earlier life waits for this. */
   begin(course: Course): void {
     this.#begun.resolve(course);
+  }
+
+  /** Resolves when the course has come to its end in this process. */
+  get followed(): Promise<void> {
+    return this.#followed.promise;
   }
 
   /** The lane is taken outside of the gate: what waits for one is not under way, and is not begun when the gate closes meanwhile. */
@@ -64,6 +80,7 @@ export class Workflows {
   async #follow(): Promise<unknown> {
     const { definition, gate } = await this.#begun.promise;
     if (!("run" in definition)) return await leavePending();
+    void this.#outside(this.#onFollow).catch(() => undefined);
     const durable: DurableRun = {
       id: this.#run,
       step: (name, work) => DBOS.runStep(() => gate.pass(work), { name }),
@@ -72,7 +89,9 @@ export class Workflows {
       begin: (items) => this.#begin(items),
     };
     try {
-      return await definition.run(durable);
+      const result = await definition.run(durable);
+      this.#followed.resolve();
+      return result;
     } catch (error) {
       gate.fail(error);
       return await leavePending();
