@@ -13,8 +13,12 @@ export async function readTakenOff(session: Session): Promise<readonly TakenOff[
   );
 }
 
-/** How much memory the server may take to sort an index, or to check a foreign key. */
-const MEMORY = "set local maintenance_work_mem = '512MB'";
+/**
+ * How much memory the server may take to sort an index, or to check a foreign key; and no wait for the disk at the commit: a server that crashes then has
+ * neither the index nor the note of it, which the next life looks for first, and the run's last commit waits for all of them.
+ */
+const MEMORY =
+  "select set_config('maintenance_work_mem', '512MB', true), set_config('synchronous_commit', 'off', true)";
 
 async function isThere(session: Session, { kind, name, on_table }: TakenOff): Promise<boolean> {
   const rows =
@@ -129,7 +133,7 @@ export async function checkTable(session: Session, { table, foreignKeys }: Table
 /**
  * Gathers statistics of a table's keys: foreign keys are checked by a join of two large tables, which planned without them took minutes instead
  * of seconds where many rows share a run (tried with 10,000 mapped tasks to a run). Of these columns only, so that the server's own autovacuum
- * still finds the table changed and gathers the rest (source: PostgreSQL, analyze.c, do_analyze_rel).
+ * still finds the table changed and gathers the rest (source: PostgreSQL, analyze.c, do_analyze_rel); and roughly, of a tenth of the usual sample.
  */
 async function analyzeKeys(session: Session, table: string): Promise<void> {
   const columns = await session.query<{ name: string }>(
@@ -140,7 +144,10 @@ async function analyzeKeys(session: Session, table: string): Promise<void> {
   );
   if (columns.length === 0) return;
   const names = columns.map(({ name }) => identifier(name)).join(", ");
-  await session.query(`analyze ${identifier(table)} (${names})`);
+  await session.transaction(async () => {
+    await session.query("select set_config('default_statistics_target', '10', true)");
+    await session.query(`analyze ${identifier(table)} (${names})`);
+  });
 }
 
 /** Puts everything back, one after the other: what a later command does for a run that was killed. */
