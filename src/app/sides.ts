@@ -145,6 +145,7 @@ export async function openTargetStatus(config: Config, { homeDir }: { readonly h
   return {
     label: raw.label,
     address: raw.address,
+    isPooled: false,
     session: () => database.session(),
     query: (sql, values) => database.query(sql, values),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),

@@ -26,6 +26,8 @@ export interface Session extends AsyncDisposable {
   copyOut(select: string, format?: "binary" | "csv"): Readable;
   /** `COPY table (columns) FROM STDIN (FORMAT binary)`: finished when the stream is; its failure is the statement's. */
   copyIn(into: string): Duplex;
+  /** Begins a read-only transaction that sees the database as it is now; it ends with the session. */
+  beginSnapshot(): Promise<void>;
   /** Begins a read-only transaction in an exported snapshot; it ends with the session. */
   joinSnapshot(snapshot: string): Promise<void>;
   /** Runs `work` in a transaction: committed when it returns, rolled back when it throws. */
@@ -49,6 +51,8 @@ export interface Database extends AsyncDisposable {
   readonly label: string;
   /** `user@host:port/database`; never a password. */
   readonly address: string;
+  /** True where it is reached through a connection pooler: known when the first session is there. */
+  readonly isPooled: boolean;
   /** A session from the pool; waits for a free one. */
   session(): Promise<Session>;
   /** One statement in a session of its own. */

@@ -70,7 +70,7 @@ const UNREACHABLE_WITHOUT_CODE =
 const REFUSED_WITHOUT_CODE = /^SASL: |password must be a string/;
 
 /** PgBouncer, which takes none of the settings that a session begins with. Source: its `src/client.c`; SQLSTATE 08P01. */
-const POOLED = /unsupported startup parameter/;
+const POOLED = /unsupported startup parameter|transaction blocks not allowed in statement pooling mode/;
 
 /** A standby that ends a query, or a session that is idle in its transaction. Source: PostgreSQL, `ProcessRecoveryConflictInterrupt`. */
 const IN_THE_WAY = /due to conflict with recovery/;
@@ -147,6 +147,11 @@ export function toProblem(error: unknown, where: string, statement?: string): un
     (TOO_OLD.test(message) ? tooOld : undefined);
   if (make === undefined) return error;
   return Object.assign(make(where, driver, statement), { cause: error });
+}
+
+/** Whether an error says that a connection pooler is in the way. */
+export function isPoolerProblem(error: unknown): boolean {
+  return isProblem(error) && error.report.code === "DATABASE_BEHIND_POOLER";
 }
 
 /** The SQLSTATE of an error from the server, also of one that became a problem; undefined for anything else. */

@@ -98,7 +98,6 @@ class HeldSnapshot implements ReadSnapshot {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    await this.holder.query("rollback").catch(() => []);
     await this.holder[Symbol.asyncDispose]();
   }
 }
@@ -108,7 +107,7 @@ export async function openReadSnapshot(source: Database): Promise<ReadSnapshot> 
   const timeline = await readTimeline(source);
   const holder = await source.session();
   try {
-    await holder.query("begin isolation level repeatable read, read only");
+    await holder.beginSnapshot();
     const [row] = await holder.query<{ exported: string; snapshot: string; xid: string }>(
       `select pg_export_snapshot() as exported, txid_current_snapshot()::text as snapshot,
          (txid_snapshot_xmin(txid_current_snapshot()) % 4294967296)::text as xid`,

@@ -70,6 +70,8 @@ export interface SideContext {
   readonly label: string;
   /** This is staging: what its server says, says nothing about the source's. */
   readonly isLanded: boolean;
+  /** Reached through a connection pooler, in read-only transactions that set for themselves what a session would. */
+  readonly isPooled: boolean;
   readonly session: Session;
   readonly server: ServerFacts;
   readonly schemas: Schemas;

@@ -117,6 +117,7 @@ async function openSide(
       side,
       label: database.label,
       isLanded,
+      isPooled: database.isPooled,
       session,
       server,
       schemas,

@@ -11,7 +11,7 @@ const SERVER = `
   select quote_ident(current_user) as role, quote_ident(current_database()) as database,
     (select rolsuper from pg_roles where rolname = current_user) as "isSuperuser",
     current_setting('server_version') as version, current_setting('server_version_num')::int as "versionNumber",
-    pg_is_in_recovery() as "isStandby", current_setting('default_transaction_read_only') = 'on' as "isReadOnly",
+    pg_is_in_recovery() as "isStandby", current_setting('transaction_read_only') = 'on' as "isReadOnly",
     coalesce(inet_server_addr() <<= '127.0.0.0/8' or inet_server_addr() = '::1', true) as "isLocal",
     (select version from pg_stat_ssl where pid = pg_backend_pid() and ssl) as tls,
     pg_postmaster_start_time()::text as "startedAt",

@@ -45,7 +45,18 @@ async function checkTls({ server }: SideContext): Promise<Outcome> {
   };
 }
 
-async function checkReadOnly({ server }: SideContext): Promise<Outcome> {
+async function checkReadOnly({ server, isPooled }: SideContext): Promise<Outcome> {
+  if (isPooled && server.isReadOnly) {
+    return {
+      status: "note",
+      detail:
+        "there is a connection pooler between: everything is read in transactions that refuse writes, and that hold one of its server connections each",
+      next: [
+        "better give the address of the server itself",
+        "or see that the pooler lets one database have at least `lanes` + 3 server connections, and ends no transaction for being idle",
+      ],
+    };
+  }
   if (server.isReadOnly)
     return { status: "ok", detail: "every session refuses writes (default_transaction_read_only)" };
   return {

@@ -13,6 +13,7 @@ export class LandedDatabase implements Database {
   readonly landed: LandedFrom;
   readonly label: string;
   readonly address: string;
+  readonly isPooled = false;
   readonly #staging: Database;
 
   constructor({ staging, landed, label, address }: LandedOptions) {

@@ -43,6 +43,22 @@ export const checkServers: PlanCheck = async ({ source, target }) => {
   });
 };
 
+/** What is read through a pooler needs connections that the pooler keeps for it. */
+export const checkPooler: PlanCheck = async ({ job }) => {
+  if (!job.source.isPooled) return [];
+  return [
+    {
+      code: "SOURCE_BEHIND_POOLER",
+      severity: "warning",
+      what: "the source is reached through a connection pooler: it is read in read-only transactions, each of which holds one of the pooler's server connections for as long as it lasts, the read snapshot's for as long as the copy does",
+      next: [
+        "better name the server itself in crosswind.yaml, with its own host and port",
+        "or see that the pooler lets one database have at least `lanes` + 3 server connections (PgBouncer: default_pool_size), and ends no transaction for being idle (idle_transaction_timeout)",
+      ],
+    },
+  ];
+};
+
 /** A DAG that is unpaused on the target would run beside its source as soon as it is parsed. */
 export const checkPaused: PlanCheck = async ({ targetSession, resolved, sourceSession }) => {
   const unpaused = await targetSession.query<{ dag_id: string }>(

@@ -20,7 +20,15 @@ import { checkDistinct } from "./checks-distinct.ts";
 import { checkFits } from "./checks-fits.ts";
 import { checkNeededSettings } from "./checks-needs.ts";
 import { checkSecrets, checkTargetKey } from "./checks-objects.ts";
-import { checkDirection, checkIndexes, checkLengths, checkPaused, checkServers, checkTables } from "./checks-target.ts";
+import {
+  checkDirection,
+  checkIndexes,
+  checkLengths,
+  checkPaused,
+  checkPooler,
+  checkServers,
+  checkTables,
+} from "./checks-target.ts";
 import { checkWanted } from "./checks-wanted.ts";
 import { checkWithout } from "./checks-without.ts";
 import { type Conflicts, settleConflicts } from "./conflicts.ts";
@@ -31,6 +39,7 @@ import { checkRights } from "./rights.ts";
 
 const CHECKS: readonly PlanCheck[] = [
   checkServers,
+  checkPooler,
   checkDirection,
   checkSecrets,
   checkTargetKey,
