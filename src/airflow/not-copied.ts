@@ -109,13 +109,13 @@ const groups: readonly Group[] = [
   {
     class: "live",
     in: ">=2.4 <3.0",
-    reason: "a row can start a run at once: what is waiting on the source stays with the source",
+    reason: "a row can start a run at once: what a DAG has seen of the events that it waits for goes with its cutover",
     tables: ["dataset_dag_run_queue"],
   },
   {
     class: "live",
     in: ">=3.0",
-    reason: "a row can start a run at once: what is waiting on the source stays with the source",
+    reason: "a row can start a run at once: what a DAG has seen of the events that it waits for goes with its cutover",
     tables: ["asset_dag_run_queue"],
   },
   {

@@ -81,6 +81,55 @@ test("what fails when the rows are in takes them with it: a DAG's delta is there
   expect(await deltas.bring("cw_scheduled")).toMatchObject({ inserted: 13 });
 });
 
+test("what a DAG has seen of the events that it waits for comes along, with the events, and again as it is then", async () => {
+  await using environment = await anEnvironment();
+  await using resources = new AsyncDisposableStack();
+  await migrate(environment);
+  const { source, target } = environment;
+  const sees = (uris: readonly string[], at: string) =>
+    source.query(
+      `insert into dataset_dag_run_queue (dataset_id, target_dag_id, created_at)
+       select id, 'cw_consumer', $2::timestamptz from dataset where uri = any($1)`,
+      [uris, at],
+    );
+  const seen = () =>
+    target.query(
+      `select a.uri, to_char(q.created_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') as at
+       from asset_dag_run_queue q join asset a on a.id = q.asset_id where q.target_dag_id = 'cw_consumer' order by 1`,
+    );
+  const uris = (await source.query<{ uri: string }>("select uri from dataset order by uri")).map(({ uri }) => uri);
+  const [first = "", second = ""] = uris;
+  await source.query(
+    `insert into dataset_event (dataset_id, extra, source_task_id, source_dag_id, source_run_id, source_map_index, timestamp)
+     select id, '{}', 'write', 'cw_producer', 'seen_now', -1, now() from dataset where uri = any($1)`,
+    [[first, second]],
+  );
+  // Another one on the target, which the DAG there has seen nothing of: names tell two assets of one URI apart there.
+  await target.query(
+    `insert into asset (name, uri, "group", extra, created_at, updated_at) values ('another', $1, 'asset', '{}', now(), now())`,
+    [first],
+  );
+  const deltas = await openDeltas(environment, resources);
+
+  await sees([first], "2024-03-04 05:06:07.123456+00");
+  await deltas.bring("cw_consumer");
+  const once = await seen();
+  await source.query("delete from dataset_dag_run_queue");
+  await sees([second], "2024-03-05 00:00:00+00");
+  await deltas.bring("cw_consumer");
+  const twice = await seen();
+  await source.query("delete from dataset_dag_run_queue");
+  await deltas.bring("cw_consumer");
+
+  expect(once).toEqual([{ uri: first, at: "2024-03-04 05:06:07.123456" }]);
+  expect(twice).toEqual([{ uri: second, at: "2024-03-05 00:00:00.000000" }]);
+  expect(await seen()).toEqual([]);
+  const events = await target.query(
+    "select a.uri from asset_event e join asset a on a.id = e.asset_id where e.source_run_id = 'seen_now' order by 1",
+  );
+  expect(events).toEqual([{ uri: first }, { uri: second }]);
+});
+
 test("a run that is handed over comes half done, and its unfinished tasks begin again", async () => {
   await using environment = await anEnvironment();
   await using resources = new AsyncDisposableStack();

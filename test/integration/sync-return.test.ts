@@ -103,3 +103,28 @@ test("what the target did since goes back under the source's own ids and names, 
   expect(sequence?.["last"]).toBe(sequence?.["max"]);
   expect(await source.query(untouched)).toEqual(others);
 });
+
+test("what a DAG has seen of the events that it waits for goes back, and what the source had seen before is forgotten", async () => {
+  await using environment = await anEnvironment();
+  await using resources = new AsyncDisposableStack();
+  await migrate(environment);
+  const { source, target } = environment;
+  const uris = (await source.query<{ uri: string }>("select uri from dataset order by uri")).map(({ uri }) => uri);
+  await source.query(
+    "insert into dataset_dag_run_queue (dataset_id, target_dag_id, created_at) select id, 'cw_consumer', now() from dataset where uri = $1",
+    [uris[0]],
+  );
+  await target.query(
+    "insert into asset_dag_run_queue (asset_id, target_dag_id, created_at) select id, 'cw_consumer', '2024-03-04 05:06:07.123456+00' from asset where uri = $1",
+    [uris[1]],
+  );
+  const [mark] = await target.query<{ xid: string }>("select (txid_current() % 4294967296)::text as xid");
+
+  const deltas = await openReturn(environment, resources);
+  await deltas.bring("cw_consumer", mark?.xid ?? "");
+
+  const seen = await source.query(
+    "select d.uri, q.created_at::text from dataset_dag_run_queue q join dataset d on d.id = q.dataset_id where q.target_dag_id = 'cw_consumer'",
+  );
+  expect(seen).toEqual([{ uri: uris[1], created_at: expect.stringContaining("05:06:07.123456") }]);
+});

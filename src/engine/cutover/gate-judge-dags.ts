@@ -103,14 +103,17 @@ export function havePools({ dags, targetPools }: GateFacts): Judged {
   };
 }
 
-export function haveNoPendingEvents({ dags }: GateFacts): Judged {
-  const waiting = ({ pending }: GateDag): readonly string[] => (pending ?? []).map(({ uri }) => uri);
-  const judged = judgeEach(dags, waiting, {
-    green: "no DAG has seen only some of what it waits for",
-    red: "DAGs have seen some of what they wait for, which the target would not know",
-    next: ["wait until they have run, and try again", "or trigger them by hand on the target once they are live there"],
-  });
+export function carryPendingEvents({ dags }: GateFacts): Judged {
+  const waiting = dags.filter(({ pending }) => pending != null && pending.length > 0);
+  if (waiting.length > 0) {
+    return {
+      state: "note",
+      what: `${countDags(waiting.length)} ${waiting.length === 1 ? "has" : "have"} seen some of the events waited for: these go along`,
+      dags: waiting.map(({ dagId }) => dagId),
+      details: waiting.map(({ dagId, pending }) => `${dagId}: ${(pending ?? []).map(({ uri }) => uri).join(", ")}`),
+    };
+  }
   const unknown = dags.filter(({ pending }) => pending === null).map(({ dagId }) => dagId);
-  if (judged.state === "red" || unknown.length === 0) return judged;
-  return { state: "note", what: "the source's door does not tell pending events", dags: unknown };
+  if (unknown.length === 0) return { state: "green", what: "no DAG has seen only some of what it waits for" };
+  return { state: "note", what: "the source's door does not tell events that were seen: they go along", dags: unknown };
 }

@@ -1,5 +1,6 @@
 import { dagRun as dagRunEntity } from "../../airflow/entities/dag-run.ts";
 import { handOverStatements } from "../../airflow/hand-over.ts";
+import { pendingAssets } from "../../airflow/pending-events.ts";
 import type { Entity, Sql } from "../../domain/entity.ts";
 import type { Session } from "../../ports/database.ts";
 import { writeChunk } from "../copy/copy-chunk.ts";
@@ -15,6 +16,7 @@ import { type IdRules, identifier, NO_ID_RULES, type Translation } from "../tran
 import { assertMarkHolds, assertRoom, type Base, readBase } from "./base.ts";
 import { type ChangedRows, changesOf, reachOf } from "./changes.ts";
 import { runsOfTargetsOwn } from "./own-runs.ts";
+import { carryPendingEvents } from "./pending-events.ts";
 
 /** What the delta of one DAG wrote. */
 export interface DagDelta {
@@ -93,8 +95,11 @@ export interface DagRows {
   readonly changes: (translation: Translation) => readonly ChangedRows[];
 }
 
-/** Rows of no DAG that the DAG's history points to: a run was started by events that tasks of other DAGs have reported. */
-function referredTo({ id, serial }: Entity, { rows, dag }: DagRows): Sql | undefined {
+/**
+ * Rows of no DAG that the DAG's history points to, or its next run will: a run is started by events that tasks of other DAGs have reported, and some of
+ * them may have been.
+ */
+function referredTo({ id, serial, fields: own }: Entity, { rows, dag }: DagRows): Sql | undefined {
   const referring = rows.loadedBy("bulk").flatMap(({ optimistic }) => {
     const { scope, fields } = optimistic.entity;
     if (scope.of === "environment" || serial === undefined) return [];
@@ -105,6 +110,9 @@ function referredTo({ id, serial }: Entity, { rows, dag }: DagRows): Sql | undef
         `c.${identifier(serial.field)} in (select r.${identifier(name)} from (${optimistic.canonical()}) r where ${ofDag})`,
     );
   });
+  const asset = Object.keys(own).find((name) => own[name]?.references === "asset");
+  const waitedFor = asset === undefined ? undefined : pendingAssets(rows.job.sourceSide.release, literal(dag));
+  if (waitedFor !== undefined) referring.push(`c.${identifier(asset ?? "")} in (${waitedFor})`);
   return referring.length === 0 ? undefined : `(${referring.join(" or ")})`;
 }
 
@@ -177,6 +185,10 @@ async function bringDag(target: Session, dagJob: DagJob): Promise<DagDelta> {
   if (dagJob.handedOver.length > 0) {
     for (const sql of handOverStatements(job.targetSide.release)) await target.query(sql, [dag, dagJob.handedOver]);
   }
+  await carryPendingEvents(dag, {
+    from: { session: snapshot.holder, release: job.sourceSide.release },
+    to: { session: target, release: job.targetSide.release },
+  });
   const openRuns = selection.leftOut.map((run) => run.run_id);
   // What has come is not left out any more: later changes of it are told by the mark.
   await ledger.forgetLeftOut(target, { run: base.run, dag, except: openRuns });

@@ -10,6 +10,7 @@ import { openReadSnapshot, type ReadSnapshot } from "../copy/snapshot.ts";
 import { literal, unfinishedRuns } from "../select/filters.ts";
 import { type IdPair, type IdRules, NO_ID_RULES, type Translation } from "../translate/translate.ts";
 import type { ChangedRows } from "./changes.ts";
+import { carryPendingEvents } from "./pending-events.ts";
 import { type DagDelta, mergeHistory } from "./sync-dag.ts";
 
 /** Deltas of single DAGs on the way back: what the target did since the DAG's rows count there. */
@@ -91,6 +92,10 @@ async function returnDag(target: Session, dagJob: DagJob): Promise<DagDelta> {
   const ids = idsOf(job, await pairsOfRuns(dagJob, target));
   const ofRest = { ...job, entities: returned(job.entities) };
   const rest = await mergeReturned(target, dagJob, { job: ofRest, selection, ids });
+  await carryPendingEvents(dag, {
+    from: { session: snapshot.holder, release: job.sourceSide.release },
+    to: { session: target, release: job.targetSide.release },
+  });
   return {
     dag,
     read: runs.read + rest.read,
