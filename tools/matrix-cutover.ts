@@ -5,7 +5,7 @@ export interface CutoverOptions {
   /** Pairs with that source, with that target; default all. */
   readonly source: string | undefined;
   readonly target: string | undefined;
-  /** The beginning of a file's name after `cutover-`: `pairs`, `kills`, `hundred`, `drain`; default all. */
+  /** The beginning of a file's name after `cutover-`: `pairs`, `kills`, `hundred`, `drain`, `api`; default all. */
   readonly only: string | undefined;
 }
 

@@ -10,7 +10,7 @@
 //
 //   npm run matrix -- --cutover                                     all of it; hours
 //   npm run matrix -- --cutover --source 2.4.3 --target 2.10.5      one pair
-//   npm run matrix -- --cutover --only kills                        one part: pairs, kills, hundred, drain
+//   npm run matrix -- --cutover --only kills                        one part: pairs, kills, hundred, drain, api
 import { parseArgs } from "node:util";
 import { openEmbeddedPostgres } from "../src/databases/embedded/embedded-postgres.ts";
 import { thisHost } from "../src/databases/embedded/host.ts";

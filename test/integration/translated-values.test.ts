@@ -101,7 +101,7 @@ describe("2.10.5 to 3.3.2", () => {
     expect(column(await source.on("3.3.2", "task_reschedule"), "ti_id")).toEqual([id]);
     expect(column(await source.on("3.3.2", "dag_run_note"), "dag_run_id")).toEqual([7]);
     expect(earlier).not.toBe(id);
-    expect(String(earlier)).toMatch(/^.{14}7.{4}8/);
+    expect(String(earlier)).toMatch(/^.{14}7.{4}[89ab]/);
   });
 
   test("a dataset is an asset of the same name, a nameless event an empty one", async () => {

@@ -24,6 +24,11 @@ export interface AirflowApi {
   readonly probe: (path: string) => Promise<ApiFailure | undefined>;
 }
 
+/** A token of a simple auth manager that makes everybody an admin. */
+export async function adminToken(url: string): Promise<string> {
+  return ((await (await fetch(`${url}/auth/token`)).json()) as { access_token: string }).access_token;
+}
+
 /** Waits for a starting api-server and gets a token from its simple auth manager, which makes everybody an admin. */
 export async function connectApi(url: string, server: Service): Promise<AirflowApi> {
   await waitFor(
@@ -36,8 +41,7 @@ export async function connectApi(url: string, server: Service): Promise<AirflowA
     },
     { timeoutMs: 90_000, everyMs: 300, describe: () => server.tail() },
   );
-  const answer = (await (await fetch(`${url}/auth/token`)).json()) as { access_token: string };
-  return apiWith(url, { authorization: `Bearer ${answer.access_token}` });
+  return apiWith(url, { authorization: `Bearer ${await adminToken(url)}` });
 }
 
 function apiWith(url: string, headers: Readonly<Record<string, string>>): AirflowApi {

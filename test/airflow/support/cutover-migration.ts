@@ -37,20 +37,31 @@ export interface CutoverMigration extends AsyncDisposable {
   readonly attempt: (args: readonly string[], options?: Partial<CliOptions>) => Promise<CliResult>;
 }
 
-type Side = Pick<SchedulingAirflow, "databaseUrl" | "fernetKey">;
+interface Side extends Pick<SchedulingAirflow, "databaseUrl" | "fernetKey"> {
+  /** Where its API is asked, if it is, and the token for it: else everything goes through the database. */
+  readonly door?: { readonly url: string; readonly token: string };
+}
 
-/** Both sides through their databases. */
+/** Both sides, by their databases, or by the API where one is named. */
 export async function openMigration(source: Side, target: Side): Promise<CutoverMigration> {
   const cwd = await mkdtemp(join(tmpdir(), "crosswind-cutover-"));
   // The embedded server of a run as root is another account's, which must get in.
   await chmod(cwd, 0o755);
-  const side = (name: string) => `  database: \${env:${name}_DATABASE_URL}\n  fernetKey: \${env:${name}_FERNET_KEY}\n`;
-  await writeFile(join(cwd, "crosswind.yaml"), `source:\n${side("SOURCE")}target:\n${side("TARGET")}`);
+  const side = (name: string, { door }: Side) =>
+    [
+      `  database: \${env:${name}_DATABASE_URL}`,
+      `  fernetKey: \${env:${name}_FERNET_KEY}`,
+      ...(door === undefined ? [] : ["  api:", `    url: ${door.url}`, `    token: \${env:${name}_API_TOKEN}`]),
+      "",
+    ].join("\n");
+  await writeFile(join(cwd, "crosswind.yaml"), `source:\n${side("SOURCE", source)}target:\n${side("TARGET", target)}`);
   const env = {
     SOURCE_DATABASE_URL: source.databaseUrl,
     SOURCE_FERNET_KEY: source.fernetKey,
     TARGET_DATABASE_URL: target.databaseUrl,
     TARGET_FERNET_KEY: target.fernetKey,
+    SOURCE_API_TOKEN: source.door?.token ?? "",
+    TARGET_API_TOKEN: target.door?.token ?? "",
   };
   const attempt = (args: readonly string[], options: Partial<CliOptions> = {}): Promise<CliResult> =>
     runCli([...args, "--json"], { timeoutMs: 900_000, ...options, cwd, env });
