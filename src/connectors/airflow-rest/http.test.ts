@@ -110,6 +110,17 @@ test("sends a write once", async () => {
   expect(seen).toHaveLength(1);
 });
 
+test("sends a write again that was turned away for there being too many, and no other", async () => {
+  const { url, seen } = await aServer(
+    replies({ status: 429, headers: { "retry-after": "0" } }, { status: 500, body: "" }, { body: "{}" }),
+  );
+
+  const problem = await problemOf(httpTo(url).call({ method: "patch", path: ["x"], body: {} }, signal()));
+
+  expect(problem.code).toBe("CONTROL_SERVER_FAILED");
+  expect(seen).toHaveLength(2);
+});
+
 test("a status that says that it is done already is no failure", async () => {
   const { url } = await aServer(replies({ status: 409 }));
 

@@ -95,11 +95,14 @@ export class Http {
       ...(call.body === undefined ? {} : { json: call.body }),
       signal,
       retry: {
-        limit: (call.isRepeatable ?? isRead) ? REPEATS : 0,
+        limit: REPEATS,
         methods: [call.method],
         statusCodes: FAILURES_THAT_PASS,
         afterStatusCodes: FAILURES_THAT_PASS,
         maxRetryAfter: LONGEST_WAIT_MS,
+        ...((call.isRepeatable ?? isRead)
+          ? {}
+          : { shouldRetry: ({ error }) => (wasTurnedAway(error) ? undefined : false) }),
       },
     });
     try {
@@ -131,6 +134,11 @@ export class Http {
     const [issue] = parsed.error.issues;
     throw unexpected(`${issue?.path.join(".") ?? ""}: ${issue?.message ?? "another shape"}`);
   }
+}
+
+/** There were too many calls: it did nothing, so it may be sent again until its deadline, whatever it is. Source: RFC 6585, section 4. */
+function wasTurnedAway(error: unknown): boolean {
+  return error instanceof HTTPError && error.response.status === 429;
 }
 
 interface CallFacts extends Readonly<Record<string, unknown>> {
