@@ -85,9 +85,9 @@ export function historyTable(table: string, release: Release): readonly TableRow
 }
 
 /**
- * The id that releases before 3.0 give a scheduled run, `run` being the alias of one of 3.x: from its logical date, where 3.x takes the moment from
- * which it may run. A scheduler before 3.0 ends when it makes a run whose id is there already under another date. Ids of another form are a custom
- * timetable's own. Source: airflow.models.dagrun, `generate_run_id`, of both.
+ * The id that releases before 3.2 give a scheduled run, `run` being the alias of one of 3.2 or later: from its logical date, where the later ones take the
+ * moment from which it may run. A scheduler ends when it makes a run whose id is there already under another date. Ids of another form are a custom
+ * timetable's own. Source: airflow.jobs.scheduler_job_runner, the calls of `generate_run_id` in 2.11.0, 3.0.6, 3.1.8, 3.2.0 and 3.3.2.
  */
 export function olderRunId(run: string): Sql {
   const date = `${run}.logical_date at time zone 'UTC'`;

@@ -245,6 +245,38 @@ test("runs of 3.x without a date get one that no other run of their DAG has, and
   expect(await source.on("2.10.5", "task_reschedule")).toMatchObject([{ task_id: "t", run_id: "c", try_number: 0 }]);
 });
 
+test("a scheduled run has the id that the target's own scheduler gives it, wherever it is named, and keeps any other", async () => {
+  const recent = await aSource("3.3.2");
+  const [named, kept] = ["scheduled__2024-05-06T08:00:00+00:00", "scheduled__by hand"];
+  const at = { dag_id: "sales", run_type: "scheduled", run_after: "2024-05-06T08:00:00Z" };
+  await recent.insert(
+    "dag_run",
+    { ...at, id: 1, run_id: named, logical_date: "2024-05-06T07:00:00.5Z" },
+    { ...at, id: 2, run_id: kept, logical_date: "2024-05-06T09:00:00Z" },
+  );
+  await recent.insert("task_instance", {
+    id: "01900000-0000-7000-8000-000000000000",
+    dag_id: "sales",
+    task_id: "t",
+    run_id: named,
+  });
+  await recent.insert("log", { id: 1, dag_id: "sales", run_id: named, event: "seen" });
+  const older = await aSource("3.0.6");
+  await older.insert("dag_run", { ...at, id: 1, run_id: named, logical_date: "2024-05-06T07:00:00Z" });
+
+  const byDate = "scheduled__2024-05-06T07:00:00.500000+00:00";
+  for (const release of ["2.10.5", "3.0.6", "3.1.8"] as const) {
+    expect(column(await recent.on(release, "dag_run"), "run_id")).toEqual([byDate, kept]);
+    expect(column(await recent.on(release, "task_instance"), "run_id")).toEqual([byDate]);
+    expect(column(await recent.on(release, "log"), "run_id")).toEqual([byDate]);
+  }
+  for (const release of ["3.2.2", "3.3.2"] as const)
+    expect(column(await recent.on(release, "dag_run"), "run_id")).toEqual([named, kept]);
+  // What a 3.0 or 3.1 holds, its own scheduler has named.
+  for (const release of ["2.10.5", "3.0.6", "3.1.8", "3.3.2"] as const)
+    expect(column(await older.on(release, "dag_run"), "run_id")).toEqual([named]);
+});
+
 test("a team keeps its members between 3.1, where it has an id, and 3.2, where it has a name", async () => {
   const old = await aSource("3.1.8");
   const id = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";

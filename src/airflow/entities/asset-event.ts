@@ -30,8 +30,8 @@ export const assetEvent = defineEntity({
     },
     ...columns("extra", "source_task_id", "source_dag_id", "source_map_index", "timestamp"),
     source_run_id: [
-      { in: "<3.0", column: true, write: "coalesce(c.older_run_id, c.source_run_id)" },
-      { in: ">=3.0", column: true },
+      { in: "<3.2", column: true, write: "coalesce(c.older_run_id, c.source_run_id)" },
+      { in: ">=3.2", column: true },
     ],
     older_run_id: olderRunIdFrom(olderRunIdOf("s.source_dag_id", "s.source_run_id")),
     partition_key: { rows: since("3.2"), lost: "releases before 3.2 know no partitions" },

@@ -22,22 +22,22 @@ export function keyedByRun(release: Release) {
   } as const satisfies Readonly<Record<string, Field | readonly FieldRow[]>>;
 }
 
-/** A run's id in a column, from a release on: before 3.0 as those releases build it. Needs {@link olderRunIdRows}. */
+/** A run's id in a column, from a release on: before 3.2 as those releases build it. Needs {@link olderRunIdRows}. */
 export function keptRunId(from?: Release): readonly FieldRow[] {
   return [
-    { in: from === undefined ? "<3.0" : `>=${from} <3.0`, column: true, write: "coalesce(c.older_run_id, c.run_id)" },
-    { in: ">=3.0", column: true },
+    { in: from === undefined ? "<3.2" : `>=${from} <3.2`, column: true, write: "coalesce(c.older_run_id, c.run_id)" },
+    { in: ">=3.2", column: true },
   ];
 }
 
-/** The id that releases before 3.0 know the run by. Has no column anywhere. `row`: the alias that has the run's DAG and id. */
+/** The id that releases before 3.2 know the run by. Has no column anywhere. `row`: the alias that has the run's DAG and id. */
 export function olderRunIdRows(row = "s"): readonly FieldRow[] {
   return olderRunIdFrom(olderRunIdOf(`${row}.dag_id`, `${row}.run_id`));
 }
 
 /** The same, read otherwise. */
 export function olderRunIdFrom(read: Sql): readonly FieldRow[] {
-  return [{ in: "<3.0" }, { in: ">=3.0", read }];
+  return [{ in: "<3.2" }, { in: ">=3.2", read }];
 }
 
 /** The run's date, which keys a row before `release`. */

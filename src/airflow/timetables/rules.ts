@@ -91,7 +91,6 @@ const FROM_3_0 = {
   switches: { cronDataIntervals: false, deltaDataIntervals: false },
   // There is a setting for deltas, and nothing reads it: `_create_timetable` of the task SDK asks for that of crons.
   obeys: { cron: "cronDataIntervals", delta: "cronDataIntervals" },
-  runId: "run-after",
 } as const satisfies RulesRow;
 const FROM_3_1 = {
   ...FROM_3_0,
@@ -102,6 +101,8 @@ const FROM_3_2 = {
   ...FROM_3_1,
   in: ">=3.2 <3.2.2",
   startsWithoutStartDate: { trigger: true, once: true, continuous: true },
+  // Before, `_create_dag_runs` of the scheduler hands the logical date over as `run_after`.
+  runId: "run-after",
 } as const satisfies RulesRow;
 const FROM_3_2_2 = { ...FROM_3_2, in: ">=3.2.2 <3.3.1", stepsPastNewest: "zero-length" } as const satisfies RulesRow;
 const FROM_3_3_1 = {

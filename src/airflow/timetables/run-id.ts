@@ -4,8 +4,9 @@ import { rulesOf } from "./rules.ts";
 import type { DueRun } from "./timetable.ts";
 
 /**
- * The id that a scheduler of the release gives a scheduled run: by its logical date in 2.x and before, by the moment it runs after in 3.x. Two
- * runs of one DAG with one id end the scheduler process. Source: `DagRun.generate_run_id`.
+ * The id that a scheduler of the release gives a scheduled run: by its logical date before 3.2, by the moment it runs after from then on. Two
+ * runs of one DAG with one id end the scheduler process. Source: `Timetable.generate_run_id`, and what
+ * `SchedulerJobRunner` gives it.
  */
 export function scheduledRunId(
   { logicalDate, runAfter }: Pick<DueRun, "logicalDate" | "runAfter">,

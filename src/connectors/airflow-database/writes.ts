@@ -55,6 +55,16 @@ function isoformat(expression: string): string {
   return `to_char(${utc}, 'YYYY-MM-DD"T"HH24:MI:SS' || case when date_part('microseconds', ${utc})::bigint % 1000000 = 0 then '' else '.US' end) || '+00:00'`;
 }
 
+/** `named`: the moment that a scheduled run has its id from. */
+function addRunOf3(named: string): string {
+  return `insert into dag_run (dag_id, logical_date, run_id, run_type, state, triggered_by, queued_at, conf, data_interval_start,
+        data_interval_end, run_after, log_template_id, created_dag_version_id, bundle_version)
+      select d.dag_id, $2::timestamptz, 'scheduled__' || ${isoformat(named)}, 'scheduled', 'queued', 'TIMETABLE', now(), '{}', $3::timestamptz, $4::timestamptz, $4::timestamptz,
+        (select max(l.id) from log_template l), v.id, v.bundle_version
+      from dag d join lateral (select * from dag_version n where n.dag_id = d.dag_id order by n.version_number desc limit 1) v on true
+      where d.dag_id = $1 returning run_id`;
+}
+
 /**
  * $1: DAG, $2: logical date, $3, $4: interval. Without task instances: the scheduler makes them, in 2.x because the run has no `dag_hash`.
  * The `conf` of 2.x is the pickle of an empty dict.
@@ -73,15 +83,8 @@ const ADD_RUN: readonly SqlRow[] = [
       select d.dag_id, $2::timestamptz, 'scheduled__' || ${isoformat("$2::timestamptz")}, 'scheduled', 'queued', false, now(), '\\x80047d942e'::bytea, $3::timestamptz, $4::timestamptz,
         (select max(l.id) from log_template l) from dag d where d.dag_id = $1 returning run_id`,
   },
-  {
-    in: ">=3.0",
-    sql: `insert into dag_run (dag_id, logical_date, run_id, run_type, state, triggered_by, queued_at, conf, data_interval_start,
-        data_interval_end, run_after, log_template_id, created_dag_version_id, bundle_version)
-      select d.dag_id, $2::timestamptz, 'scheduled__' || ${isoformat("$4::timestamptz")}, 'scheduled', 'queued', 'TIMETABLE', now(), '{}', $3::timestamptz, $4::timestamptz, $4::timestamptz,
-        (select max(l.id) from log_template l), v.id, v.bundle_version
-      from dag d join lateral (select * from dag_version n where n.dag_id = d.dag_id order by n.version_number desc limit 1) v on true
-      where d.dag_id = $1 returning run_id`,
-  },
+  { in: ">=3.0 <3.2", sql: addRunOf3("$2::timestamptz") },
+  { in: ">=3.2", sql: addRunOf3("$4::timestamptz") },
 ];
 
 /** The statements of a release; undefined: it has no place for that. */

@@ -41,8 +41,12 @@ test("follows with data intervals, and shifts the label without", () => {
   expect(predictions[1].next).toMatchObject({ run: { logicalDate: at("13:38"), runAfter: at("13:38") } });
 });
 
-test("a 2.x target names its run by the logical date", () => {
-  expect(preview({ target: "2.10.5" }).predictions[0].runId).toBe("scheduled__2026-11-20T13:36:00+00:00");
+test.for(["2.10.5", "3.0.6", "3.1.8"])("a %s target names its run by the logical date", (target) => {
+  expect(preview({ target }).predictions[0].runId).toBe("scheduled__2026-11-20T13:36:00+00:00");
+});
+
+test.for(["3.2.0", "3.3.2"])("a %s target names its run by the moment it runs after", (target) => {
+  expect(preview({ target }).predictions[0].runId).toBe("scheduled__2026-11-20T13:38:00+00:00");
 });
 
 test("ids of imported runs are collisions: 3.x runs go back to a 2.x with ids as they are", () => {

@@ -67,11 +67,11 @@ class Expectation:
         self.finished = {(row["dag_id"], row["run_id"]) for row in runs if row["state"] in FINISHED}
         self.open = {(row["dag_id"], row["run_id"]) for row in runs} - self.finished
         self.tasks = {tuple(row[name] for name in TI): row for row in rows["task_instance"]}
-        self.renamed = {(row["dag_id"], row["run_id"]): self.older_id(row) for row in runs} if source >= (3, 0) > target else {}
+        self.renamed = {(row["dag_id"], row["run_id"]): self.older_id(row) for row in runs} if source >= (3, 2) > target else {}
 
     @staticmethod
     def older_id(run) -> str:
-        """What a scheduler before 3.0 would have called the run; a custom timetable's own ids stay."""
+        """What a scheduler before 3.2 would have called the run; a custom timetable's own ids stay."""
         if run["run_type"] != "scheduled" or run["logical_date"] is None or not re.match(r"scheduled__\d{4}-", run["run_id"]):
             return run["run_id"]
         return f"scheduled__{dt.datetime.fromisoformat(at(run['logical_date'])).astimezone(dt.timezone.utc).isoformat()}"
