@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, test, vi } from "vitest";
 import { openControl } from "../../../src/app/control.ts";
 import { openDatabaseControl } from "../../../src/connectors/airflow-database/database-control.ts";
 import { openPostgres } from "../../../src/databases/postgres/postgres.ts";
@@ -84,12 +84,18 @@ describe.each(environments)("Airflow $release", ({ release, switches }) => {
     await using api = await throughApi(airflow);
     await using database = await throughDatabase(airflow);
 
-    const [one, other] = await Promise.all([api.readDags(signal), database.readDags(signal)]);
-
     const common = api.can.readNextRun
       ? {}
       : { lastParsedAt: null, nextRun: null, maxActiveRuns: null, maxActiveTasks: null };
-    expect(one).toEqual(other.map((dag) => ({ ...dag, ...common })));
+    // The file may be parsed between the two readings: not in between those of the next time, too.
+    const one = await vi.waitFor(
+      async () => {
+        const [told, other] = await Promise.all([api.readDags(signal), database.readDags(signal)]);
+        expect(told).toEqual(other.map((dag) => ({ ...dag, ...common })));
+        return told;
+      },
+      { timeout: 30_000, interval: 1000 },
+    );
     const untold = {
       ...(api.can.readAllSettings ? {} : { endDate: null, isPausedUponCreation: null }),
       ...(api.can.readTimezone ? {} : { timezone: null }),
