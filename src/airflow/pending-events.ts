@@ -51,26 +51,34 @@ export function pendingAssets(release: Release, dag: Sql): Sql | undefined {
   return queue && `select q.${queue.assetId} from ${queue.table} q where q.target_dag_id = ${dag}`;
 }
 
-/** Forgets what the DAG `$1` has seen. Undefined before 2.4. */
-export function forgetPendingSql(release: Release): Sql | undefined {
-  const queue = queueOf(release);
-  return queue && `delete from ${queue.table} where target_dag_id = $1`;
+/** How to make a DAG have seen events; `$1`: the DAG, `$2` to `$4`: URIs, names where they are known, and times. */
+interface SettlePending {
+  /** Whether the DAG has seen others, too. */
+  readonly findOthers: Sql;
+  readonly removeOthers: Sql;
+  readonly add: Sql;
 }
 
 /**
- * Makes the DAG `$1` have seen events of the assets with the URIs `$2`, named `$3` where that is known, at the times `$4`. Of several assets with one URI it
- * is the one of that name, else the one that the DAG waits for. Undefined before 2.4.
+ * Statements that settle what a DAG has seen. Of several assets with one URI it is the one of that name, else the one that the DAG waits for. Undefined
+ * before 2.4.
  */
-export function addPendingSql(release: Release): Sql | undefined {
+export function settlePendingSql(release: Release): SettlePending | undefined {
   const queue = queueOf(release);
   if (queue === undefined) return undefined;
   const { table, assets, assetId, name, references } = queue;
   const isReferred = `exists (select 1 from ${references} r where r.${assetId} = a.id and r.dag_id = $1)`;
-  return `insert into ${table} (${assetId}, target_dag_id, created_at)
-    select one.id, $1, min(one.created_at) from (
+  const wanted = `(select one.id, min(one.created_at) as created_at from (
       select distinct on (u.uri, u.name) a.id, u.created_at
       from unnest($2::text[], $3::text[], $4::timestamptz[]) u(uri, name, created_at) join ${assets} a on a.uri = u.uri
       where exists (select 1 from dag d where d.dag_id = $1)
       order by u.uri, u.name, coalesce(${name} = u.name, false) desc, ${isReferred} desc, a.id) one
-    group by one.id`;
+    group by one.id)`;
+  const others = `from ${table} q where q.target_dag_id = $1 and q.${assetId} not in (select w.id from ${wanted} w)`;
+  return {
+    findOthers: `select 1 ${others} limit 1`,
+    removeOthers: `delete ${others}`,
+    add: `insert into ${table} as q (${assetId}, target_dag_id, created_at) select w.id, $1, w.created_at from ${wanted} w
+      on conflict (${assetId}, target_dag_id) do update set created_at = excluded.created_at where q.created_at <> excluded.created_at`,
+  };
 }

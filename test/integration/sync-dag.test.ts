@@ -113,6 +113,15 @@ test("what a DAG has seen of the events that it waits for comes along, with the 
 
   await sees([first], "2024-03-04 05:06:07.123456+00");
   await deltas.bring("cw_consumer");
+  // Again, as the switch does after a hold: the rights that the guide gives have no DELETE among them.
+  await target.query(
+    "create function refuse_it() returns trigger language plpgsql as $$ begin raise 'nothing is to be deleted'; end $$",
+  );
+  await target.query(
+    "create trigger refuses before delete on asset_dag_run_queue for each statement execute function refuse_it()",
+  );
+  await deltas.bring("cw_consumer");
+  await target.query("drop trigger refuses on asset_dag_run_queue");
   const once = await seen();
   await source.query("delete from dataset_dag_run_queue");
   await sees([second], "2024-03-05 00:00:00+00");

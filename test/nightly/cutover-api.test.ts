@@ -66,7 +66,7 @@ describe("a target whose API fails when a DAG is unpaused there", () => {
   }
 
   test.for(FAULTS)(
-    "$name: it is live on one side or waits on none, and the next try makes it live",
+    "$name: the DAG is never live on both sides, and the next try makes it live on the target",
     async ({ dag, fault, passes }) => {
       const args = ["cutover", "--dag", dag, "--yes", "--watch", "0"];
       api.set(dag, fault);

@@ -17,7 +17,7 @@ export async function readTakenOff(session: Session): Promise<readonly TakenOff[
  * How much memory the server may take to sort an index, or to check a foreign key; and no wait for the disk at the commit: a server that crashes then has
  * neither the index nor the note of it, which the next life looks for first, and the run's last commit waits for all of them.
  */
-const MEMORY =
+const REBUILDING =
   "select set_config('maintenance_work_mem', '512MB', true), set_config('synchronous_commit', 'off', true)";
 
 async function isThere(session: Session, { kind, name, on_table }: TakenOff): Promise<boolean> {
@@ -54,7 +54,7 @@ export async function buildIndex(session: Session, item: TakenOff): Promise<void
   const { kind, index_definition } = item;
   if (kind !== "index" && index_definition === null) return;
   await session.transaction(async () => {
-    await session.query(MEMORY);
+    await session.query(REBUILDING);
     if (!(await isOpen(session, item))) return;
     const isMade = (await isThere(session, item)) || (await isThere(session, { ...item, kind: "index" }));
     if (!isMade) await session.query(index_definition ?? item.definition);
@@ -78,7 +78,7 @@ const KEYS_LOCK = "select pg_advisory_xact_lock(hashtext('airflow-crosswind fore
 export async function putKeysBack(session: Session): Promise<void> {
   await session.transaction(async () => {
     await session.query(KEYS_LOCK);
-    await session.query(MEMORY);
+    await session.query(REBUILDING);
     const items = (await readTakenOff(session)).filter(({ kind }) => kind !== "index");
     for (const item of items.filter(({ kind }) => kind === "constraint")) {
       const isMade = await isThere(session, { ...item, kind: "index" });
@@ -102,7 +102,7 @@ const JOINS = `select set_config('enable_mergejoin', 'off', true), set_config('e
 /** Checks one foreign key that was put back unchecked. */
 async function checkForeignKey(session: Session, item: TakenOff): Promise<void> {
   await session.transaction(async () => {
-    await session.query(MEMORY);
+    await session.query(REBUILDING);
     await session.query(JOINS, [item.name, item.on_table]);
     if (!(await isOpen(session, item))) return;
     if (!item.definition.endsWith(UNCHECKED))

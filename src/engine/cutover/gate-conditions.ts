@@ -26,7 +26,7 @@ export const CONDITIONS = [
   { id: "history-copied", title: "Their history was copied", judge: environments.historyIsCopied },
   { id: "scheduler-heartbeat", title: "The schedulers are alive", judge: environments.schedulersAreAlive },
   { id: "clocks", title: "The clocks agree", judge: environments.clocksAgree },
-  { id: "pending-events", title: "Events that wait for others", judge: dags.carryPendingEvents },
+  { id: "pending-events", title: "Events that wait for others", judge: dags.pendingEventsGoAlong },
   { id: "way-back", title: "There is a way back", judge: environments.isThereAWayBack },
 ] as const satisfies readonly ConditionRow[];
 

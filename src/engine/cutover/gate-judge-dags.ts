@@ -103,7 +103,7 @@ export function havePools({ dags, targetPools }: GateFacts): Judged {
   };
 }
 
-export function carryPendingEvents({ dags }: GateFacts): Judged {
+export function pendingEventsGoAlong({ dags }: GateFacts): Judged {
   const waiting = dags.filter(({ pending }) => pending != null && pending.length > 0);
   if (waiting.length > 0) {
     return {

@@ -1,4 +1,4 @@
-import { addPendingSql, forgetPendingSql, pendingEventsSql } from "../../airflow/pending-events.ts";
+import { pendingEventsSql, settlePendingSql } from "../../airflow/pending-events.ts";
 import type { Release } from "../../domain/release.ts";
 import type { Session } from "../../ports/database.ts";
 
@@ -22,17 +22,15 @@ async function readPending({ session, release }: Side, dag: string): Promise<rea
 
 /**
  * Makes a DAG that is paused on both sides have seen on `to` exactly the events that it has seen on `from`: with the last of those that it waits for, its
- * run begins. Within the transaction of `to`'s session. Gives how many there are.
+ * run begins. Within the transaction of `to`'s session. Deletes only where `to` has seen others: roles that copy need no right to delete otherwise.
  */
-export async function carryPendingEvents(dag: string, { from, to }: { from: Side; to: Side }): Promise<number> {
-  const forget = forgetPendingSql(to.release);
-  const add = addPendingSql(to.release);
-  if (forget === undefined || add === undefined) return 0;
+export async function carryPendingEvents(dag: string, { from, to }: { from: Side; to: Side }): Promise<void> {
+  const settle = settlePendingSql(to.release);
+  if (settle === undefined) return;
   const pending = await readPending(from, dag);
-  if ((await readPending(to, dag)).length > 0) await to.session.query(forget, [dag]);
-  if (pending.length > 0) {
-    const column = <K extends keyof PendingRow>(name: K) => pending.map((row) => row[name]);
-    await to.session.query(add, [dag, column("uri"), column("name"), column("created_at")]);
-  }
-  return pending.length;
+  const column = <K extends keyof PendingRow>(name: K) => pending.map((row) => row[name]);
+  const values = [dag, column("uri"), column("name"), column("created_at")];
+  if ((await to.session.query(settle.findOthers, values)).length > 0)
+    await to.session.query(settle.removeOthers, values);
+  if (pending.length > 0) await to.session.query(settle.add, values);
 }
